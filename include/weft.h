@@ -1,0 +1,27 @@
+/* weft.h - the table of contents: one line a noun, nothing else.
+ *
+ * Include this, or only the nouns a file uses. Every call's contract stands in its header; weft(7)
+ * has the ideas in order.
+ */
+#ifndef WEFT_H
+#define WEFT_H
+
+#include <weft/base.h>      /* version, errors and their words, memory, reports */
+#include <weft/cond.h>      /* condition variable */
+#include <weft/conn.h>      /* connections, and serving them */
+#include <weft/debug.h>     /* what every task is doing */
+#include <weft/event.h>     /* a flag to wait for */
+#include <weft/fd.h>        /* files, sockets: read, write, listen, dial */
+#include <weft/group.h>     /* start tasks, wait for them; parallel map */
+#include <weft/local.h>     /* task-local storage */
+#include <weft/lock.h>      /* mutual exclusion */
+#include <weft/offload.h>   /* blocking calls while only the caller waits */
+#include <weft/queue.h>     /* values from task to task */
+#include <weft/runtime.h>   /* run and stop the runtime, workers */
+#include <weft/semaphore.h> /* a counter to wait for */
+#include <weft/signal.h>    /* wait for a signal */
+#include <weft/stream.h>    /* lines, exact sizes and formatted text over a descriptor */
+#include <weft/task.h>      /* a unit of work: kinds, join, cancel, names */
+#include <weft/time.h>      /* spans, deadlines, sleep, tickers, timers */
+
+#endif

@@ -1,0 +1,98 @@
+/* weft/base.h - what every other header stands on: version, errors and their words, memory, reports. */
+#ifndef WEFT_BASE_H
+#define WEFT_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WEFT_VERSION_MAJOR 0
+#define WEFT_VERSION_MINOR 1
+#define WEFT_VERSION_PATCH 0
+
+#ifdef __cplusplus
+#define WEFT_BEGIN extern "C" {
+#define WEFT_END   }
+#else
+#define WEFT_BEGIN
+#define WEFT_END
+#endif
+
+#define WEFT_API             __attribute__((visibility("default")))
+#define WEFT_MUST            __attribute__((warn_unused_result))
+#define WEFT_PRINTF(fmt, at) __attribute__((format(printf, fmt, at)))
+
+/* Acquired, but the last owner ended while holding it: what it protects may be half-changed. */
+#define WEFT_RECOVERED 1
+
+WEFT_BEGIN
+
+/* Flags of objects. */
+enum weft_object_flags {
+    WEFT_SHARED = 1u << 0 /* usable by other processes; -ENOTSUP until processes land */
+};
+
+/* The version of the library that is loaded, which may be newer than these headers.
+ * Returns   major << 16 | minor << 8 | patch
+ * Context   anywhere, signal handlers included
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API unsigned weft_version(void);
+
+/* The field's words for an error: "connection refused" for -ECONNREFUSED.
+ *   err  a negative errno value as weft calls return it; its positive twin is understood too
+ * Returns   static text, never NULL; "unknown error" for a number without a name
+ * Context   anywhere, signal handlers included
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API const char *weft_strerror(int err);
+
+/* One line of words for the calling task's last failure, with what it was about: "listen 127.0.0.1:80:
+ * permission denied". A call that succeeds leaves it alone.
+ * Returns   text that stays as it is until the task's next failing call; "" when nothing failed yet
+ * Context   task or thread
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API const char *weft_why(void);
+
+/* Where the library's memory comes from. resize works like realloc and frees with size 0; align is a
+ * power of two, at most 64. */
+struct weft_allocator {
+    size_t size; /* sizeof (struct weft_allocator) */
+    void *(*allocate)(void *ctx, size_t bytes, size_t align);
+    void (*release)(void *ctx, void *block, size_t bytes);
+    void *ctx;
+};
+
+/* Give the library another source of memory. Stacks and rings come from mmap and are not part of it.
+ *   allocator  copied; both functions must work from any thread at once and may not call weft
+ * Returns   0; -EBUSY when the library has allocated already; -EINVAL without both functions
+ * Context   any thread, before the first use of weft
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_allocator_set(const struct weft_allocator *allocator);
+
+/* How many blocks the library has taken from its allocator since the start, freed ones included: a
+ * hot path that allocates shows here.
+ * Returns   the count
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API uint64_t weft_allocation_count(void);
+
+/* What the library has to say without being asked: a stack overflow, a task that keeps its core, a
+ * lock left behind. */
+typedef void weft_reporter(void *ctx, const char *text, size_t length);
+
+/* Send reports elsewhere than to standard error.
+ *   reporter  called with whole lines, newline included; NULL: standard error again. It runs on the
+ *             thread that found the fault, perhaps in a signal handler: it may only call what is safe
+ *             there, and no weft call that waits.
+ *   ctx       handed back to it
+ * Context   any thread
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API void weft_reporter_set(weft_reporter *reporter, void *ctx);
+
+WEFT_END
+#endif

@@ -1,0 +1,51 @@
+/* weft/cond.h - wait, with a lock let go meanwhile, until somebody says that something has changed. */
+#ifndef WEFT_COND_H
+#define WEFT_COND_H
+
+#include <weft/base.h>
+#include <weft/lock.h>
+
+WEFT_BEGIN
+
+typedef struct weft_cond { /* private; 64 bytes; zeroed memory is a valid private condition */
+    uint32_t _word, _flags;
+    void *_first, *_last;
+    uint64_t _reserved[5];
+} weft_cond;
+
+#define WEFT_COND_INIT { 0, 0, 0, 0, { 0, 0, 0, 0, 0 } }
+
+/* Prepare a condition; flags as weft_lock_init's.
+ * Returns   0; -EINVAL, -ENOTSUP
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_cond_init(weft_cond *cond, unsigned flags);
+
+/* Let the lock go, wait for a signal, take the lock again. No wake without a signal, but what it told
+ * may have changed again: test in a loop.
+ *   lock  held by the caller; all who wait on one condition at a time use the same lock
+ * Returns   0; WEFT_RECOVERED as weft_lock_acquire; -ETIMEDOUT, -ECANCELED: no signal was used up;
+ *           -EPERM the lock is not held. In every case but -EPERM the lock is held again, however
+ *           long that takes.
+ * Context   task or thread
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_cond_wait(weft_cond *cond, weft_lock *lock, weft_deadline deadline);
+
+/* Wake the first who waits; wake all. Without a waiter nothing happens.
+ * Returns   how many were woken
+ * Context   task or thread; best while holding the lock
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_cond_signal(weft_cond *cond);
+WEFT_API int weft_cond_broadcast(weft_cond *cond);
+
+/* End its use. A waiter is a bug: reported, then abort. Zeroed memory is fine.
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API void weft_cond_fini(weft_cond *cond);
+
+WEFT_END
+#endif

@@ -1,0 +1,77 @@
+/* weft/lock.h - mutual exclusion for tasks of any kind.
+ *
+ *     static weft_lock lock = WEFT_LOCK_INIT;
+ *     weft_lock_enter(&lock);
+ *     total += n;
+ *     weft_lock_leave(&lock);
+ *
+ * Waiters are served in the order they came: a release hands the lock over. Lock and release cost no
+ * more than a pthread mutex's; a waiting coroutine never blocks its worker. */
+#ifndef WEFT_LOCK_H
+#define WEFT_LOCK_H
+
+#include <weft/base.h>
+#include <weft/time.h>
+
+WEFT_BEGIN
+
+typedef struct weft_lock { /* private; 96 bytes; zeroed memory is a valid private lock */
+    uint32_t _word;        /* spin, held, waiters */
+    uint32_t _flags;
+    uint64_t _owner;       /* task id, for reports and stranger's releases */
+    uint64_t _generation;  /* of the runtime that the owner lived in */
+    void *_first, *_last;  /* waiters; shared: links of the robust list, which must lie here */
+    const void *_place;    /* where it was taken */
+    uint64_t _reserved[6];
+} weft_lock;
+
+#define WEFT_LOCK_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 } }
+
+/* Prepare a lock.
+ *   lock   caller's memory; never copied or moved while in use
+ *   flags  0; WEFT_SHARED is -ENOTSUP until processes land
+ * Returns   0; -EINVAL, -ENOTSUP
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_lock_init(weft_lock *lock, unsigned flags);
+
+/* Take the lock.
+ * Returns   0 held; WEFT_RECOVERED (1): held, but the last owner ended while holding it, or was lost
+ *           in a fork: repair what it protects; -ETIMEDOUT, -ECANCELED, -EDEADLK (the caller holds it
+ *           already): not held
+ * Context   task or thread
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_lock_acquire(weft_lock *lock, weft_deadline deadline);
+
+/* Let it go, to the first waiter if there is one.
+ * Returns   0; -EPERM the caller does not hold it
+ * Context   the task or thread that holds it
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_lock_release(weft_lock *lock);
+
+/* Take and let go where nothing can fail: enter waits however long, cancelled or not. To enter a lock
+ * one holds already, or leave one that one does not hold, is a bug: reported, then abort.
+ * Context   task or thread
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API void weft_lock_enter(weft_lock *lock);
+WEFT_API void weft_lock_leave(weft_lock *lock);
+
+/* Does the calling task hold it?
+ * Returns   true or false
+ * Context   task or thread
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API bool weft_lock_is_held(const weft_lock *lock);
+
+/* End its use. A waiter or holder is a bug: reported, then abort. Zeroed memory is fine.
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API void weft_lock_fini(weft_lock *lock);
+
+WEFT_END
+#endif

@@ -1,0 +1,57 @@
+/* weft/semaphore.h - a counter: acquire takes one and waits for it if there is none. */
+#ifndef WEFT_SEMAPHORE_H
+#define WEFT_SEMAPHORE_H
+
+#include <weft/base.h>
+#include <weft/time.h>
+
+WEFT_BEGIN
+
+typedef struct weft_semaphore { /* private; 64 bytes; zeroed: private, value 0, no upper bound */
+    uint32_t _word, _flags;
+    uint32_t _value, _max;
+    void *_first, *_last;
+    uint64_t _reserved[4];
+} weft_semaphore;
+
+#define WEFT_SEMAPHORE_INIT(value) { 0, 0, value, 0, 0, 0, { 0, 0, 0, 0 } }
+
+/* Prepare a semaphore.
+ *   value  what can be acquired at first
+ *   max    bounded: a release beyond it is refused; 0: no bound
+ *   flags  as weft_lock_init's
+ * Returns   0; -EINVAL (value > max > 0), -ENOTSUP
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_semaphore_init(weft_semaphore *sem, uint32_t value, uint32_t max, unsigned flags);
+
+/* Take one; those who wait are served in the order they came.
+ * Returns   0 taken; -ETIMEDOUT, -ECANCELED: nothing was taken
+ * Context   task or thread
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_semaphore_acquire(weft_semaphore *sem, weft_deadline deadline);
+
+/* Give n back, or n new ones.
+ * Returns   0; -EOVERFLOW beyond max (or 2^32 - 1): nothing was given
+ * Context   anyone, not only who acquired
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_semaphore_release(weft_semaphore *sem, uint32_t n);
+
+/* How many could be acquired now; stale when it is read.
+ * Returns   the value
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API uint32_t weft_semaphore_value(const weft_semaphore *sem);
+
+/* End its use. A waiter is a bug: reported, then abort. Zeroed memory is fine.
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API void weft_semaphore_fini(weft_semaphore *sem);
+
+WEFT_END
+#endif
