@@ -55,7 +55,7 @@ WEFT_API const char *weft_strerror(int err);
  */
 WEFT_API const char *weft_why(void);
 
-/* Where the library's memory comes from. resize works like realloc and frees with size 0; align is a
+/* Where the library's memory comes from. align is a
  * power of two, at most 64. */
 struct weft_allocator {
     size_t size; /* sizeof (struct weft_allocator) */

@@ -1,0 +1,295 @@
+/* sys.c - the one file that enters the kernel and knows errno.
+ *
+ * The stub is our own: a system call of libc's would be a cancellation point, write errno through an
+ * address the compiler may have cached, and could not be made to fail in a test. Where libc keeps
+ * books of its own (threads, fork, signal handlers, exit) its functions are called, here and nowhere
+ * else.
+ */
+#include "base/sys.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+weft__sys_fault_fn *weft__sys_fault;
+
+#if defined(__x86_64__)
+static inline long kernel(long nr, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long ret;
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return ret;
+}
+#elif defined(__aarch64__)
+static inline long kernel(long nr, long a, long b, long c, long d, long e, long f)
+{
+    register long x8 __asm__("x8") = nr;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+#else
+#error "weft runs on x86-64 and aarch64"
+#endif
+
+long weft__syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+    weft__sys_fault_fn *fault = __atomic_load_n(&weft__sys_fault, __ATOMIC_RELAXED);
+    if (__builtin_expect(fault != NULL, 0)) {
+        long r = fault(nr);
+        if (r < 0)
+            return r;
+    }
+    return kernel(nr, a, b, c, d, e, f);
+}
+
+static struct timespec timespec_of(int64_t ns)
+{
+    return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+}
+
+int weft__sys_fstat(int fd, struct stat *out)
+{
+#ifdef SYS_newfstatat
+    return (int)WEFT__SYS4(SYS_newfstatat, fd, "", out, AT_EMPTY_PATH);
+#else
+    return (int)WEFT__SYS2(SYS_fstat, fd, out);
+#endif
+}
+
+int weft__sys_epoll_wait(int epfd, struct epoll_event *out, int max, int64_t timeout)
+{
+    static bool no_pwait2; /* learnt once; a second learner learns the same */
+    if (!__atomic_load_n(&no_pwait2, __ATOMIC_RELAXED)) {
+        struct timespec ts = timespec_of(timeout < 0 ? 0 : timeout);
+        long r = WEFT__SYS6(SYS_epoll_pwait2, epfd, out, max, timeout < 0 ? NULL : &ts, 0, 0);
+        if (r != -ENOSYS)
+            return (int)r;
+        __atomic_store_n(&no_pwait2, true, __ATOMIC_RELAXED);
+    }
+    int64_t ms = timeout < 0 ? -1 : (timeout + 999999) / 1000000;
+    return (int)WEFT__SYS6(SYS_epoll_pwait, epfd, out, max, ms > INT_MAX ? INT_MAX : ms, 0, 8);
+}
+
+int weft__sys_poll(struct pollfd *fds, unsigned count, int64_t timeout)
+{
+    struct timespec ts = timespec_of(timeout < 0 ? 0 : timeout);
+    return (int)WEFT__SYS5(SYS_ppoll, fds, count, timeout < 0 ? NULL : &ts, 0, 8);
+}
+
+int weft__sys_futex_wait(const void *word, uint32_t expected, int64_t until)
+{
+    struct timespec ts = timespec_of(until);
+    return (int)WEFT__SYS6(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+                           until == INT64_MAX ? NULL : &ts, 0, FUTEX_BITSET_MATCH_ANY);
+}
+
+int weft__sys_futex_wake(const void *word, int n)
+{
+    return (int)WEFT__SYS3(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n);
+}
+
+/* -- threads ---------------------------------------------------------------------------------- */
+
+_Static_assert(sizeof(pthread_t) == sizeof(unsigned long), "a thread handle is a word");
+_Static_assert(sizeof(pthread_key_t) == sizeof(unsigned), "so is a key");
+
+int weft__sys_signals_block(sigset_t *old)
+{
+    sigset_t all;
+    sigfillset(&all);
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&all, faults[i]);
+    return -pthread_sigmask(SIG_SETMASK, &all, old);
+}
+
+void weft__sys_signals_restore(const sigset_t *old)
+{
+    pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+int weft__sys_thread_start(struct weft__sys_thread *out, size_t stack, void *(*fn)(void *), void *arg)
+{
+    long fault = weft__sys_fault ? weft__sys_fault(SYS_clone3) : 0;
+    if (fault < 0)
+        return (int)fault;
+    const size_t least = (size_t)PTHREAD_STACK_MIN;
+    pthread_attr_t attr;
+    int r = pthread_attr_init(&attr);
+    if (r != 0)
+        return -r;
+    if (stack)
+        r = pthread_attr_setstacksize(&attr, stack < least ? least : stack);
+    if (r == 0) {
+        sigset_t old;
+        weft__sys_signals_block(&old);
+        r = pthread_create(&out->handle, &attr, fn, arg);
+        weft__sys_signals_restore(&old);
+    }
+    pthread_attr_destroy(&attr);
+    return -r;
+}
+
+void weft__sys_thread_join(struct weft__sys_thread thread)
+{
+    pthread_join(thread.handle, NULL);
+}
+
+void weft__sys_thread_detach(struct weft__sys_thread thread)
+{
+    pthread_detach(thread.handle);
+}
+
+int weft__sys_thread_at_exit(void (*fn)(void *), unsigned *key)
+{
+    return -pthread_key_create(key, fn);
+}
+
+void weft__sys_thread_at_exit_set(unsigned key, void *value)
+{
+    pthread_setspecific(key, value);
+}
+
+void weft__sys_thread_stack(char **low, size_t *size)
+{
+    pthread_attr_t attr;
+    void *at = NULL;
+    *low = NULL;
+    *size = 0;
+    if (pthread_getattr_np(pthread_self(), &attr) != 0)
+        return;
+    if (pthread_attr_getstack(&attr, &at, size) == 0)
+        *low = at;
+    pthread_attr_destroy(&attr);
+}
+
+/* -- signals, fork, exit ----------------------------------------------------------------------- */
+
+int weft__sys_sigaction(int signo, const struct sigaction *new, struct sigaction *old)
+{
+    return sigaction(signo, new, old) < 0 ? -errno : 0;
+}
+
+int weft__sys_sigaltstack(const stack_t *new, stack_t *old)
+{
+    return sigaltstack(new, old) < 0 ? -errno : 0;
+}
+
+int weft__sys_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
+{
+    return -pthread_atfork(before, parent, child);
+}
+
+int weft__sys_at_exit(void (*fn)(void))
+{
+    return atexit(fn) ? -ENOMEM : 0;
+}
+
+void weft__sys_exit_now(int status)
+{
+    _exit(status);
+}
+
+void weft__sys_abort(void)
+{
+    abort();
+}
+
+/* -- small questions --------------------------------------------------------------------------- */
+
+int64_t weft__sys_now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+uint64_t weft__sys_entropy(void)
+{
+    uint64_t value;
+    if (WEFT__SYS3(SYS_getrandom, &value, sizeof value, 1 /* GRND_NONBLOCK */) != sizeof value)
+        value = (uint64_t)weft__sys_now();
+    return value;
+}
+
+unsigned weft__sys_cpu_affinity(unsigned char *bits, unsigned bytes)
+{
+    long n = WEFT__SYS3(SYS_sched_getaffinity, 0, bytes, bits);
+    return n < 0 ? 0 : (unsigned)n;
+}
+
+unsigned weft__sys_cpu_count(void)
+{
+    unsigned long bits[1024 / (8 * sizeof(long))] = { 0 };
+    unsigned bytes = weft__sys_cpu_affinity((unsigned char *)bits, sizeof bits), count = 0;
+    for (unsigned i = 0; i < bytes / sizeof *bits; i++)
+        count += (unsigned)__builtin_popcountl(bits[i]);
+    return count ? count : 1;
+}
+
+const char *weft__sys_env(const char *name)
+{
+    return secure_getenv(name);
+}
+
+int64_t weft__sys_env_number(const char *name, int64_t otherwise)
+{
+    const char *text = weft__sys_env(name);
+    if (!text || !*text)
+        return otherwise;
+    int saved = errno;
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    bool good = errno == 0 && *end == 0;
+    errno = saved;
+    return good ? value : otherwise;
+}
+
+int *weft__sys_errno(void)
+{
+    return &errno;
+}
+
+const char *weft__sys_strerror(int err)
+{
+    return strerrordesc_np(err);
+}
+
+long weft__sys_fd_limit(void)
+{
+    struct rlimit limit;
+    if (WEFT__SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) < 0)
+        return 1024;
+    return limit.rlim_cur > INT_MAX ? INT_MAX : (long)limit.rlim_cur;
+}
+
+long weft__sys_fd_limit_raise(void)
+{
+    struct rlimit limit;
+    if (WEFT__SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        WEFT__SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, 0);
+    }
+    return weft__sys_fd_limit();
+}
