@@ -1,0 +1,68 @@
+# Verbs; Meson knows how to build. "make help" lists them.
+BUILD ?= build
+SETUP  =
+NAME  ?= $(firstword $(filter C% G% P% T% S%,$(MAKECMDGOALS)))
+
+.PHONY: help build run test bench stress asan tsan nightly fmt lint install deps example clean
+.DEFAULT_GOAL := help
+
+help:                 ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 18
+
+run: build            ## build, then serve examples/www and show what to try
+	@tools/deps.sh run
+	@tools/try $(BUILD)
+
+test: build           ## unit, behaviour, conformance, corpus, examples; under a minute
+	@tests/run -C $(BUILD) $(if $(wildcard examples/*.c),--also 'tools/run-examples $(BUILD)')
+
+bench: build          ## measure us and our peers (ONLY=yield for one)
+	@tools/deps.sh bench
+	@bench/run $(ONLY)
+
+stress: build         ## seeded stress, again and again (LOAD=10 for longer)
+	@WEFT_TEST_LOAD=$(or $(LOAD),1) tests/run -C $(BUILD) stress
+
+asan:                 ## the tests under AddressSanitizer and UBSan
+	@$(MAKE) -s build BUILD=build-asan SETUP='-Db_sanitize=address,undefined -Db_lundef=false'
+	@tools/sanitized tests/run -C build-asan
+
+tsan:                 ## the tests under ThreadSanitizer
+	@$(MAKE) -s build BUILD=build-tsan SETUP='-Db_sanitize=thread -Db_lundef=false'
+	@tools/sanitized tests/run -C build-tsan
+
+nightly:              ## everything, the long way (an hour or more)
+	@NIGHTLY=1 .ci/run
+
+fmt:                  ## format what is committed or about to be
+	@tools/fmt
+
+lint: build           ## layers, headers, contracts, symbols, system calls, spelling, clang-tidy
+	@tools/lint $(BUILD)
+
+example: build        ## build and run one example: make example C3
+	@tools/run-examples $(BUILD) --show $(NAME)
+
+install: build        ## install under PREFIX, or DESTDIR
+	@meson configure $(BUILD) $(if $(PREFIX),-Dprefix=$(PREFIX))
+	@meson install -C $(BUILD)
+
+deps:                 ## install every package that is missing (Debian, Ubuntu)
+	@tools/deps.sh build test run bench
+
+clean:                ## forget what was built
+	@rm -rf build build-*
+
+build: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+$(BUILD)/build.ninja:
+	@tools/deps.sh build test
+	@meson setup $(BUILD) $(SETUP) > $(BUILD).log || { cat $(BUILD).log; rm -f $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+
+# "make example C3": the name is a goal too, with nothing to do.
+ifneq ($(filter example,$(MAKECMDGOALS)),)
+$(filter-out example,$(MAKECMDGOALS)):
+	@:
+endif
