@@ -30,8 +30,9 @@ struct weft__ring;
 
 struct weft__deque {
     int64_t top __attribute__((aligned(64))); /* thieves */
-    int64_t bottom __attribute__((aligned(64)));
-    struct weft__ring *ring; /* NULL until the first push */
+    int64_t bottom __attribute__((aligned(64))); /* this and the rest: the owner */
+    int64_t limit;                               /* up to here bottom may go without a look at top */
+    struct weft__ring *ring;                     /* NULL until the first push */
 };
 
 void weft__deque_fini(struct weft__deque *deque); /* zeroed memory is an empty deque */
