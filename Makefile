@@ -24,11 +24,11 @@ stress: build         ## seeded stress, again and again (LOAD=10 for longer)
 	@WEFT_TEST_LOAD=$(or $(LOAD),1) tests/run -C $(BUILD) stress
 
 asan:                 ## the tests under AddressSanitizer and UBSan
-	@$(MAKE) -s build BUILD=build-asan SETUP='-Db_sanitize=address,undefined -Db_lundef=false'
+	@$(MAKE) -s build BUILD=build-asan SETUP='-Db_lundef=false -Db_sanitize=address,undefined'
 	@tools/sanitized tests/run -C build-asan
 
 tsan:                 ## the tests under ThreadSanitizer
-	@$(MAKE) -s build BUILD=build-tsan SETUP='-Db_sanitize=thread -Db_lundef=false'
+	@$(MAKE) -s build BUILD=build-tsan SETUP='-Db_lundef=false -Db_sanitize=thread'
 	@tools/sanitized tests/run -C build-tsan
 
 nightly:              ## everything, the long way (an hour or more)
@@ -54,7 +54,7 @@ clean:                ## forget what was built
 	@rm -rf build build-*
 
 build: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) --quiet
+	@ninja -C $(BUILD) --quiet > $(BUILD)/ninja.log || { cat $(BUILD)/ninja.log; exit 1; }
 
 $(BUILD)/build.ninja:
 	@tools/deps.sh build test

@@ -29,7 +29,7 @@ enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 static struct t_case *cases, **last_case = &cases;
 static struct shared {
     _Atomic bool failed;
-} *shared;
+} * shared;
 
 void t_register(struct t_case *c)
 {
@@ -122,8 +122,8 @@ static bool in_valgrind(void)
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||       \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
     __has_feature(memory_sanitizer)
 #define SANITIZED true
 #else
@@ -183,7 +183,7 @@ static void prepare(const struct run *run, struct test *t)
     const char *tmp = getenv("TMPDIR");
     if (!tmp || strlen(tmp) > sizeof t->dir - 20)
         tmp = "/tmp";
-    *t = (struct test){.name = run->name, .seed = run->seed};
+    *t = (struct test){ .name = run->name, .seed = run->seed };
     if (run->kind)
         t->kind = run->kind->kind;
     if (!t->seed && getenv("WEFT_SEED"))
@@ -323,7 +323,7 @@ static void nap(int ms)
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
-    sigtimedwait(&child, NULL, &(struct timespec){.tv_nsec = ms * 1000000L});
+    sigtimedwait(&child, NULL, &(struct timespec){ .tv_nsec = ms * 1000000L });
 }
 
 static void kill_all(pid_t test)
@@ -359,8 +359,7 @@ static int judge(pid_t test, int64_t limit_ms)
         nap(50);
     }
     if (ended && WIFSIGNALED(status)) {
-        fprintf(stderr, "killed by signal %d (%s)\n", WTERMSIG(status),
-                strsignal(WTERMSIG(status)));
+        fprintf(stderr, "killed by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
         verdict = FAILED;
     } else if (ended) {
         verdict = WEXITSTATUS(status) == SKIPPED ? SKIPPED : WEXITSTATUS(status) ? FAILED : PASSED;
@@ -428,7 +427,7 @@ static int each_run(run_fn *fn, void *arg)
     int worst = 0;
     for (const struct t_case *c = cases; c; c = c->next)
         for (size_t k = 0; k == 0 || k < c->kinds_len; k++) {
-            struct run run = {.c = c, .kind = c->kinds_len ? &c->kinds[k] : NULL};
+            struct run run = { .c = c, .kind = c->kinds_len ? &c->kinds[k] : NULL };
             snprintf(run.name, sizeof run.name, run.kind ? "%s/%s" : "%s", c->name,
                      run.kind ? run.kind->name : NULL);
             int r = fn(&run, arg);
@@ -521,7 +520,7 @@ int main(int argc, char **argv)
     bool here = argc == 3 && strcmp(argv[1], "--here") == 0;
     if (!here && !((argc == 3 || argc == 5) && strcmp(argv[1], "--run") == 0))
         return usage(argv[0]);
-    struct run run = {.c = NULL};
+    struct run run = { .c = NULL };
     snprintf(run.name, sizeof run.name, "%s", argv[2]);
     if (!each_run(find_one, &run)) {
         fprintf(stderr, "%s: no test is called %s\n", argv[0], argv[2]);

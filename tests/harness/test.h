@@ -36,30 +36,33 @@ struct test {
 };
 
 /* One more kind for TEST_EACH_KIND is one more line here. */
-#define T_KINDS                                                                                    \
-    {"coroutine", WEFT_COROUTINE}, {"thread", WEFT_THREAD}
+#define T_KINDS                      \
+    { "coroutine", WEFT_COROUTINE }, \
+    {                                \
+        "thread", WEFT_THREAD        \
+    }
 
 /* TEST_REAL: needs the real kernel or real time, so it stays outside the seeded form. */
-#define TEST(fn) T_DEFINE(fn, NULL, NULL, 20)
-#define TEST_REAL(fn, reason) T_DEFINE(fn, reason, NULL, 20)
-#define TEST_LONG(fn, seconds) T_DEFINE(fn, NULL, NULL, seconds)
+#define TEST(fn)                            T_DEFINE(fn, NULL, NULL, 20)
+#define TEST_REAL(fn, reason)               T_DEFINE(fn, reason, NULL, 20)
+#define TEST_LONG(fn, seconds)              T_DEFINE(fn, NULL, NULL, seconds)
 #define TEST_REAL_LONG(fn, reason, seconds) T_DEFINE(fn, reason, NULL, seconds)
-#define TEST_EACH_KIND(fn) T_EACH_KIND(fn, NULL)
-#define TEST_EACH_KIND_REAL(fn, reason) T_EACH_KIND(fn, reason)
+#define TEST_EACH_KIND(fn)                  T_EACH_KIND(fn, NULL)
+#define TEST_EACH_KIND_REAL(fn, reason)     T_EACH_KIND(fn, reason)
 
 #define CHECK(x) ((x) ? (void)0 : t_fail(__FILE__, __LINE__, "CHECK(%s)", #x))
 
 /* Whole numbers, pointers, errors; negative errno values are printed with their names. */
-#define CHECK_EQ(a, b) T_COMPARE(a, ==, b)
-#define CHECK_NE(a, b) T_COMPARE(a, !=, b)
-#define CHECK_LT(a, b) T_COMPARE(a, <, b)
-#define CHECK_LE(a, b) T_COMPARE(a, <=, b)
-#define CHECK_GT(a, b) T_COMPARE(a, >, b)
-#define CHECK_GE(a, b) T_COMPARE(a, >=, b)
-#define CHECK_OK(call) T_COMPARE(call, >=, 0)
+#define CHECK_EQ(a, b)         T_COMPARE(a, ==, b)
+#define CHECK_NE(a, b)         T_COMPARE(a, !=, b)
+#define CHECK_LT(a, b)         T_COMPARE(a, <, b)
+#define CHECK_LE(a, b)         T_COMPARE(a, <=, b)
+#define CHECK_GT(a, b)         T_COMPARE(a, >, b)
+#define CHECK_GE(a, b)         T_COMPARE(a, >=, b)
+#define CHECK_OK(call)         T_COMPARE(call, >=, 0)
 #define CHECK_ERR(call, error) T_COMPARE(call, ==, error) /* CHECK_ERR(f(), -EPIPE) */
 
-#define CHECK_STR(a, b) t_check_str(__FILE__, __LINE__, #a, #b, a, b)
+#define CHECK_STR(a, b)       t_check_str(__FILE__, __LINE__, #a, #b, a, b)
 #define CHECK_MEM(a, b, size) t_check_mem(__FILE__, __LINE__, #a, #b, a, b, size)
 
 #define FAIL(...) t_fail(__FILE__, __LINE__, __VA_ARGS__)
@@ -73,8 +76,7 @@ long t_rounds(long count);
 
 /* Runs a shell command, puts what it printed (both streams) into out; the exit status, or
  * 128 + the signal that ended it. */
-int t_shell(char *out, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int t_shell(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* True under a sanitizer or valgrind: bounds on time and memory do not hold there. */
 bool t_slow_build(void);
@@ -108,37 +110,36 @@ void t_check_str(const char *file, int line, const char *what_a, const char *wha
 void t_check_mem(const char *file, int line, const char *what_a, const char *what_b, const void *a,
                  const void *b, size_t size);
 
-#define T_DEFINE(fn, real, kinds, seconds)                                                         \
-    T_DEFINE_N(fn, real, kinds, 0, seconds)
+#define T_DEFINE(fn, real, kinds, seconds) T_DEFINE_N(fn, real, kinds, 0, seconds)
 
-#define T_EACH_KIND(fn, real)                                                                      \
-    static const struct t_kind t_kinds_##fn[] = {T_KINDS};                                         \
+#define T_EACH_KIND(fn, real)                                \
+    static const struct t_kind t_kinds_##fn[] = { T_KINDS }; \
     T_DEFINE_N(fn, real, t_kinds_##fn, sizeof t_kinds_##fn / sizeof *t_kinds_##fn, 20)
 
-#define T_DEFINE_N(fn, real, kinds, n, seconds)                                                    \
-    static void fn(struct test *t);                                                                \
-    __attribute__((constructor)) static void t_register_##fn(void)                                 \
-    {                                                                                              \
-        static struct t_case c = {#fn, __FILE__, __LINE__, fn, real, kinds, n, seconds, NULL};     \
-        t_register(&c);                                                                            \
-    }                                                                                              \
+#define T_DEFINE_N(fn, real, kinds, n, seconds)                                                  \
+    static void fn(struct test *t);                                                              \
+    __attribute__((constructor)) static void t_register_##fn(void)                               \
+    {                                                                                            \
+        static struct t_case c = { #fn, __FILE__, __LINE__, fn, real, kinds, n, seconds, NULL }; \
+        t_register(&c);                                                                          \
+    }                                                                                            \
     static void fn(__attribute__((unused)) struct test *t)
 
 #ifdef __cplusplus
 #define T_WHOLE(x) ((void)0)
 #else
-#define T_WHOLE(x)                                                                                 \
-    _Static_assert(_Generic((x), float : 0, double : 0, long double : 0, default : 1),             \
+#define T_WHOLE(x)                                                                     \
+    _Static_assert(_Generic((x), float : 0, double : 0, long double : 0, default : 1), \
                    "these checks compare whole numbers")
 #endif
 
-#define T_COMPARE(a, op, b)                                                                        \
-    do {                                                                                           \
-        T_WHOLE(a);                                                                                \
-        T_WHOLE(b);                                                                                \
-        intmax_t t_a = (intmax_t)(a), t_b = (intmax_t)(b);                                         \
-        if (!(t_a op t_b))                                                                         \
-            t_fail_compare(__FILE__, __LINE__, #a " " #op " " #b, t_a, t_b);                       \
+#define T_COMPARE(a, op, b)                                                  \
+    do {                                                                     \
+        T_WHOLE(a);                                                          \
+        T_WHOLE(b);                                                          \
+        intmax_t t_a = (intmax_t)(a), t_b = (intmax_t)(b);                   \
+        if (!(t_a op t_b))                                                   \
+            t_fail_compare(__FILE__, __LINE__, #a " " #op " " #b, t_a, t_b); \
     } while (0)
 
 #ifdef __cplusplus

@@ -133,10 +133,11 @@ static int runner(const struct test *t, const char *known, const char *arguments
     CHECK(f);
     fprintf(f, "%s # because\n", known);
     fclose(f);
-    return t_shell(out, sizeof out,
-                   "mkdir -p %s/meson-info; echo '[{\"cmd\": [\"%s\"]}]' > %s/meson-info/intro-tests.json;"
-                   "WEFT_TEST_KNOWN=%s %s/tests/run -C %s %s",
-                   t_dir(t), specimen(), t_dir(t), path, root ? root : ".", t_dir(t), arguments);
+    return t_shell(
+        out, sizeof out,
+        "mkdir -p %s/meson-info; echo '[{\"cmd\": [\"%s\"]}]' > %s/meson-info/intro-tests.json;"
+        "WEFT_TEST_KNOWN=%s %s/tests/run -C %s %s",
+        t_dir(t), specimen(), t_dir(t), path, root ? root : ".", t_dir(t), arguments);
 }
 
 static const char *last_line(void)
@@ -150,8 +151,9 @@ static const char *last_line(void)
 
 TEST(the_runner_counts)
 {
-    CHECK_EQ(runner(t, "", "self.specimen:passes self.specimen:fails_on_text self.specimen:is_skipped"),
-             1);
+    CHECK_EQ(
+        runner(t, "", "self.specimen:passes self.specimen:fails_on_text self.specimen:is_skipped"),
+        1);
     CHECK_STR(last_line(), "1 passed, 1 failed, 1 skipped");
     CHECK_EQ(runner(t, "", "self.specimen:has_*"), 0);
     CHECK_STR(last_line(), "1 passed, 0 failed");
