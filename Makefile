@@ -1,7 +1,7 @@
 # Verbs; Meson knows how to build. "make help" lists them.
 BUILD ?= build
 SETUP  =
-NAME  ?= $(firstword $(filter C% G% P% T% S%,$(MAKECMDGOALS)))
+NAME  ?= $(firstword $(filter-out example,$(MAKECMDGOALS)))
 
 .PHONY: help build run test bench stress asan tsan nightly fmt lint install deps example clean
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ help:                 ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 18
 
 run: build            ## build, then serve examples/www and show what to try
-	@tools/deps.sh run
+	@tools/deps.sh build
 	@tools/try $(BUILD)
 
 test: build           ## unit, behaviour, conformance, corpus, examples; under a minute
@@ -37,7 +37,7 @@ nightly:              ## everything, the long way (an hour or more)
 fmt:                  ## format what is committed or about to be
 	@tools/fmt
 
-lint: build           ## layers, headers, contracts, symbols, system calls, spelling, clang-tidy
+lint: build           ## layers, headers, contracts, symbols, system calls, spelling
 	@tools/lint $(BUILD)
 
 example: build        ## build and run one example: make example C3
@@ -48,7 +48,7 @@ install: build        ## install under PREFIX, or DESTDIR
 	@meson install -C $(BUILD)
 
 deps:                 ## install every package that is missing (Debian, Ubuntu)
-	@tools/deps.sh build test run bench
+	@tools/deps.sh build test more bench
 
 clean:                ## forget what was built
 	@rm -rf build build-*
@@ -58,7 +58,7 @@ build: $(BUILD)/build.ninja
 
 $(BUILD)/build.ninja:
 	@tools/deps.sh build test
-	@meson setup $(BUILD) $(SETUP) > $(BUILD).log || { cat $(BUILD).log; rm -f $(BUILD).log; exit 1; }
+	@meson setup $(BUILD) $(SETUP) > $(BUILD).log || { tail -n 8 $(BUILD).log; rm -f $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
 
 # "make example C3": the name is a goal too, with nothing to do.
