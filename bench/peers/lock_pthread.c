@@ -1,0 +1,51 @@
+/* lock: pthread_mutex, private, and shared robust. A second thread sleeps meanwhile: in a program with
+ * one thread glibc leaves the atomic instructions out, and a runtime has threads. */
+#include "bench.h"
+
+#include <gnu/libc-version.h>
+#include <pthread.h>
+#include <unistd.h>
+
+static pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER, robust;
+static volatile long count;
+
+static void use(pthread_mutex_t *lock, long steps)
+{
+    count = 0;
+    for (long i = 0; i < steps; i++) {
+        pthread_mutex_lock(lock);
+        count = count + 1;
+        pthread_mutex_unlock(lock);
+    }
+    bench_check(count == steps, "count");
+}
+
+static void use_plain(long steps)
+{
+    use(&plain, steps);
+}
+static void use_robust(long steps)
+{
+    use(&robust, steps);
+}
+
+static void *sleeper(void *arg)
+{
+    pause();
+    return arg;
+}
+
+int main(void)
+{
+    pthread_t other;
+    pthread_mutexattr_t kind;
+    bench_version(gnu_get_libc_version());
+    pthread_create(&other, NULL, sleeper, NULL);
+    pthread_mutexattr_init(&kind);
+    pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&robust, &kind);
+    bench("lock_private", BENCH_CPU, use_plain);
+    bench("lock_shared", BENCH_CPU, use_robust);
+    exit(0);
+}

@@ -1,0 +1,39 @@
+// stream: one channel with 128 slots. "far": both ends are wired to threads of their own.
+package main
+
+import (
+	"os"
+	"runtime"
+)
+
+func stream(wired bool) func(int) {
+	return func(values int) {
+		slots, done := make(chan int, 128), make(chan bool)
+		go func() {
+			if wired {
+				runtime.LockOSThread()
+			}
+			next := 0
+			for v := range slots {
+				check(v == next, "value")
+				next++
+			}
+			check(next == values, "values")
+			done <- true
+		}()
+		for v := 0; v < values; v++ {
+			slots <- v
+		}
+		close(slots)
+		<-done
+	}
+}
+
+func main() {
+	if len(os.Args) > 1 {
+		runtime.LockOSThread()
+		bench("stream_far", wall, stream(true))
+		return
+	}
+	bench("stream_128", clock, stream(false))
+}
