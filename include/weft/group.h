@@ -31,21 +31,22 @@ enum weft_group_flags {
 };
 
 typedef struct weft_group { /* private; 128 bytes */
-    uint64_t _word;         /* waiting, needed, finished */
+    uint64_t _word;         /* waiting bit; tasks not yet ended */
     struct weft__task *_owner;
     uint32_t _spawned; /* by the owner, not yet added to _word */
     uint32_t _flags;
     uint32_t _spin;
     uint32_t _cancelled;
-    struct weft__task *_children; /* that have waited, so that cancel finds them */
-    void *_ended, *_ended_last;   /* with handles, jobs or WEFT_COLLECT */
+    struct weft__member *_children; /* that have waited, so that cancel finds them */
+    struct weft__task *_ended, *_ended_last; /* kept: with handles, jobs or WEFT_COLLECT */
     struct weft__worker *_worker; /* of WEFT_ONE_WORKER */
     struct weft__task *_waiter;
+    uint64_t _ticket; /* of the waiter in weft_group_next */
     uint64_t _failed; /* the first failure: its task */
     int32_t _result;  /* and its error */
-    uint32_t _waiter_seq;
-    uint64_t _generation;
-    uint64_t _reserved[3];
+    uint32_t _kept;   /* length of _ended */
+    struct weft__task *_next; /* told by weft_group_next, forgotten at the next one */
+    uint64_t _reserved[2];
 } weft_group;
 
 /* Options of a spawn; zero them, then set size and what you need. */

@@ -18,14 +18,15 @@ WEFT_BEGIN
 typedef struct weft_lock { /* private; 96 bytes; zeroed memory is a valid private lock */
     uint32_t _word;        /* spin, held, waiters */
     uint32_t _flags;
-    uint64_t _owner;       /* task id, for reports and stranger's releases */
+    struct weft__task *_owner;
     uint64_t _generation;  /* of the runtime that the owner lived in */
     void *_first, *_last;  /* waiters; shared: links of the robust list, which must lie here */
     const void *_place;    /* where it was taken */
-    uint64_t _reserved[6];
+    struct weft_lock *_next_held; /* of the owner's */
+    uint64_t _reserved[5];
 } weft_lock;
 
-#define WEFT_LOCK_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 } }
+#define WEFT_LOCK_INIT { 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0 } }
 
 /* Prepare a lock.
  *   lock   caller's memory; never copied or moved while in use

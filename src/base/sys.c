@@ -205,6 +205,11 @@ int weft__sys_at_exit(void (*fn)(void))
     return atexit(fn) ? -ENOMEM : 0;
 }
 
+void weft__sys_exit(int status)
+{
+    exit(status);
+}
+
 void weft__sys_exit_now(int status)
 {
     _exit(status);

@@ -297,6 +297,7 @@ void weft__sys_signals_restore(const sigset_t *old);
 
 int weft__sys_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void));
 int weft__sys_at_exit(void (*fn)(void));
+_Noreturn void weft__sys_exit(int status);     /* exit(3): handlers run */
 _Noreturn void weft__sys_exit_now(int status);
 _Noreturn void weft__sys_abort(void);
 

@@ -6,9 +6,9 @@
  * touched cost memory: 4,224 bytes for a parked task, page tables included.
  *
  * Guards: one page below each stack that cannot be touched, by what the kernel has, probed by effect:
- * MADV_GUARD_INSTALL (Linux 6.13), UFFDIO_POISON (6.6), else mprotect, which ends at about 32,700
- * stacks (half of vm.max_map_count): one report, then -ENOMEM. WEFT_GUARD=madvise|poison|mprotect|none
- * chooses for tests.
+ * MADV_GUARD_INSTALL (Linux 6.13), UFFDIO_POISON (6.6), else mprotect, which ends at about 30,700
+ * stacks (nearly half of vm.max_map_count): one report, then -ENOMEM. A touched guard is SIGSEGV, with
+ * poison SIGBUS. WEFT_GUARD=madvise|poison|mprotect|none says where to begin, for tests.
  */
 #ifndef WEFT_OS_STACK_H
 #define WEFT_OS_STACK_H
@@ -33,14 +33,15 @@ int weft__stack_take(enum weft__stack_class class, uint32_t *slots, unsigned cou
 void weft__stack_give(enum weft__stack_class class, const uint32_t *slots, unsigned count);
 
 /* The end (highest address) of a slot's stack, where its descriptor ends; NULL for a number that was
- * never given out. Any thread, signal handlers too. */
+ * never given out in this process. Any thread, signal handlers too. */
 char *weft__stack_top(uint32_t slot);
 
-/* Lowest usable address and its size, descriptor included. */
+/* Lowest usable address and its size, descriptor included; NULL like top. */
 char *weft__stack_low(uint32_t slot, size_t *size);
 
 /* Which stack does an address belong to? The guard page counts to the stack above it (*guard = true).
- * false: none of ours. Signal handlers too. */
+ * false: none of ours. The slot may be one that top does not know, and in a forked child it is, for the
+ * stacks of before. Looks at each slab in turn. Signal handlers too. */
 bool weft__stack_find(const void *address, uint32_t *slot, bool *guard);
 
 /* Slots that may ever have been given out are [0, n) in steps, unused numbers among them: for walks. */
@@ -49,10 +50,13 @@ uint32_t weft__stack_slots(void);
 /* Give memory back to the system: everything of an unused stack's pages but its descriptor's page. */
 void weft__stack_trim(const uint32_t *slots, unsigned count);
 
-/* "madvise", "poison", "mprotect", "none": what guards are made of, for dumps and tests. */
+/* "madvise", "poison", "mprotect", "none": what guards are made of, once there is a stack; for dumps
+ * and tests. */
 const char *weft__stack_guard(void);
 
-/* In the child of a fork: forget that anything was given out; memory and slots stay. */
+/* In the child of a fork, before anything else here: top forgets all that was given out, and it is never
+ * given out again: its memory stays, somebody's data or the running stack may lie there. Needs no
+ * preparation in the parent. */
 void weft__stack_forked(void);
 
 #endif

@@ -1,0 +1,110 @@
+/* arch/hooks.h - tell sanitizers that the stack changes. Without one of them this is nothing. */
+#ifndef WEFT_ARCH_HOOKS_H
+#define WEFT_ARCH_HOOKS_H
+
+#include <stddef.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WEFT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEFT_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define WEFT_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEFT_TSAN 1
+#endif
+#endif
+
+/* What a stack needs to remember; the owner zeroes it when the stack begins a new life. */
+struct weft__hooks {
+#if defined(WEFT_ASAN)
+    void *fake_stack;
+    const void *bottom; /* of the stack, lowest address */
+    size_t size;
+#elif defined(WEFT_TSAN)
+    void *fiber;
+#else
+    char none;
+#endif
+};
+
+#if defined(WEFT_ASAN)
+void __sanitizer_start_switch_fiber(void **fake_stack, const void *bottom, size_t size);
+void __sanitizer_finish_switch_fiber(void *fake_stack, const void **bottom, size_t *size);
+#elif defined(WEFT_TSAN)
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+#endif
+
+/* A stack begins a life; thread: it is the calling thread's own. */
+static inline void weft__hooks_begin(struct weft__hooks *h, const void *bottom, size_t size,
+                                     _Bool thread)
+{
+#if defined(WEFT_ASAN)
+    h->fake_stack = NULL;
+    h->bottom = bottom;
+    h->size = size;
+    (void)thread;
+#elif defined(WEFT_TSAN)
+    (void)bottom, (void)size;
+    h->fiber = thread ? __tsan_get_current_fiber() : __tsan_create_fiber(0);
+#else
+    (void)h, (void)bottom, (void)size, (void)thread;
+#endif
+}
+
+/* Around every switch: leave on the old stack (last: it will not be returned to), arrive on the new
+ * one. TSan takes the switch itself as an order between the two (flags 0): races between tasks of one
+ * worker are not seen, those between workers are. */
+static inline void weft__hooks_leave(struct weft__hooks *from, struct weft__hooks *to, _Bool last)
+{
+#if defined(WEFT_ASAN)
+    __sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->bottom, to->size);
+#elif defined(WEFT_TSAN)
+    (void)from, (void)last;
+    __tsan_switch_to_fiber(to->fiber, 0);
+#else
+    (void)from, (void)to, (void)last;
+#endif
+}
+
+static inline void weft__hooks_arrive(struct weft__hooks *self)
+{
+#if defined(WEFT_ASAN)
+    __sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
+#else
+    (void)self;
+#endif
+}
+
+/* The next task begins on the stack of one that has ended: for TSan a fiber of its own. */
+static inline void weft__hooks_renew(struct weft__hooks *h)
+{
+#if defined(WEFT_TSAN)
+    void *old = h->fiber;
+    h->fiber = __tsan_create_fiber(0);
+    __tsan_switch_to_fiber(h->fiber, 0);
+    __tsan_destroy_fiber(old);
+#else
+    (void)h;
+#endif
+}
+
+/* The life has ended; called on another stack. */
+static inline void weft__hooks_end(struct weft__hooks *h)
+{
+#if defined(WEFT_TSAN)
+    __tsan_destroy_fiber(h->fiber);
+    h->fiber = NULL;
+#else
+    (void)h;
+#endif
+}
+
+#endif

@@ -1,0 +1,14 @@
+/* assembly.c - the one file that knows all rooms: it fills the tables that lower rooms declare. */
+#include "base/report.h"
+#include "check/check.h"
+#include "debug/dump.h"
+#include "sched/task.h"
+#include "sync/sync.h"
+
+__attribute__((constructor)) static void assemble(void)
+{
+    weft__chooser = &weft__random_chooser;
+    weft__bug_dump = weft__dump;
+    weft__locks_abandon = weft__lock_abandon_all;
+    weft__run_entered = weft__handlers_install;
+}

@@ -1,0 +1,96 @@
+/* dump.c - a line for each worker and each task, for people whose program hangs.
+ *
+ * No lock and no memory is taken, so it works in a signal handler; records are type-stable, and a
+ * racing task costs a stale line.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <weft/debug.h>
+
+#include "base/report.h"
+#include "base/sys.h"
+#include "debug/dump.h"
+#include "sched/wait.h"
+
+struct page {
+    int fd, error;
+    size_t used;
+    char text[2048];
+};
+
+static void flush(struct page *page)
+{
+    size_t sent = 0;
+    while (sent < page->used && page->error == 0) {
+        ssize_t n = weft__sys_write(page->fd, page->text + sent, page->used - sent);
+        if (n < 0 && n != -EINTR)
+            page->error = (int)n;
+        else if (n > 0)
+            sent += (size_t)n;
+    }
+    page->used = 0;
+}
+
+static void line(struct page *page, const char *format, ...) WEFT_PRINTF(2, 3);
+
+static void line(struct page *page, const char *format, ...)
+{
+    if (sizeof page->text - page->used < 512)
+        flush(page);
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(page->text + page->used, 512, format, args);
+    va_end(args);
+    page->used += n < 512 ? (size_t)n : 511;
+}
+
+static const char *kind_name(const struct weft__task *task)
+{
+    if (task->flags & WEFT__FOREIGN)
+        return "thread (not weft's)";
+    return task->kind == WEFT_THREAD ? "thread" : "coroutine";
+}
+
+static void print_task(struct weft__task *task, void *ctx)
+{
+    struct page *page = ctx;
+    const char *state = weft__task_state(task);
+    bool waits = load_relaxed(&task->reason) == state;
+    line(page, "  %s %llx '%s'", kind_name(task), (unsigned long long)weft__handle(task).id,
+         weft__task_name(task));
+    struct weft__worker *worker = load_relaxed(&task->worker);
+    if (worker)
+        line(page, " on worker %u", worker->index);
+    if (waits)
+        line(page, ": waits for %s for %.3f s", state, (double)(weft__now() - task->since) / 1e9);
+    else
+        line(page, ": %s", state);
+    if (task->name[0] && task->site)
+        line(page, ", spawned as %s", task->site);
+    line(page, "\n");
+}
+
+int weft_dump(int fd)
+{
+    struct page page = { .fd = fd };
+    static const char *const states[] = { "running", "asleep", "frozen", "ended" };
+    line(&page, "weft: %llu tasks, %u workers, guards by %s\n", (unsigned long long)weft__live(),
+         weft__rt.workers_count, weft__stack_guard());
+    for (unsigned i = 0; i < weft__rt.workers_count; i++) {
+        struct weft__worker *w = weft__rt.workers[i];
+        line(&page, "  worker %u: %s, %lld unstarted\n", i, states[load_relaxed(&w->state)],
+             (long long)(weft__deque_length(&w->own) + weft__deque_length(&w->fifo) +
+                         weft__deque_length(&w->fork)));
+    }
+    if (weft__deque_length(&weft__rt.injector) > 0)
+        line(&page, "  %lld unstarted from outside\n", (long long)weft__deque_length(&weft__rt.injector));
+    weft__task_each(print_task, &page);
+    flush(&page);
+    return page.error;
+}
+
+void weft__dump(int fd)
+{
+    weft_dump(fd);
+}

@@ -1,0 +1,543 @@
+/* runtime.c - the runtime begins, ends, is forked; and the watch.
+ *
+ * It starts at the first call that needs workers. Ends: weft_run's return, weft_stop, and the program's
+ * own (exit handler). All three wait for background tasks, then cancel daemons; the first two join the
+ * workers, the last one freezes them, so that destructors race nobody.
+ *
+ * The watch is one thread that looks every millisecond while anything runs: a worker that has not
+ * switched for 2 ms has its descriptors harvested, so that what it holds up goes on elsewhere, and a
+ * wake-up that a spawn spared is made up for. While everything sleeps it sleeps too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <weft/runtime.h>
+
+#include "base/alloc.h"
+#include "base/report.h"
+#include "base/sys.h"
+#include "sched/wait.h"
+
+enum {
+    WATCH_EVERY = 1000000,   /* ns */
+    STALL = 2000000,         /* ns without a switch: harvest */
+    WATCH_QUIET = 20         /* quiet looks before the watch sleeps */
+};
+
+struct weft__runtime weft__rt;
+
+static weft__spin start_spin;
+static struct weft__sys_thread threads[WEFT__WORKERS_MAX], watch_thread;
+static unsigned threads_first;  /* worker 0 may be weft_run's caller */
+static uint32_t watch_state;    /* futex word: 0 looking, 1 asleep, 2 to end */
+static uint32_t quiet, resting; /* futex word of those who wait for tasks to end; how many they are */
+static bool handlers_set, has_watch;
+static struct run *running;     /* weft_run has the runtime */
+
+/* -- cores ---------------------------------------------------------------------------------------- */
+
+static long read_file(const char *path, char *buf, size_t size)
+{
+    int fd = weft__sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    long n = weft__sys_read(fd, buf, size - 1);
+    weft__sys_close(fd);
+    buf[n > 0 ? n : 0] = 0;
+    return n;
+}
+
+/* The tightest quota of the cgroup and all above it (cgroup v2: cpu.max). */
+static unsigned quota(unsigned cpus)
+{
+    char text[4096], path[4096 + 64];
+    if (read_file("/proc/self/cgroup", text, sizeof text) <= 0)
+        return cpus;
+    char *at = strstr(text, "0::");
+    if (!at)
+        return cpus;
+    at += 3;
+    at[strcspn(at, "\n")] = 0;
+    for (;;) {
+        char max[64];
+        long long allowed, period;
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", at);
+        if (read_file(path, max, sizeof max) > 0 && sscanf(max, "%lld %lld", &allowed, &period) == 2 &&
+            period > 0) {
+            unsigned whole = allowed / period > 0 ? (unsigned)(allowed / period) : 1;
+            cpus = whole < cpus ? whole : cpus;
+        }
+        char *slash = strrchr(at, '/');
+        if (!slash || !at[0])
+            return cpus;
+        *slash = 0;
+    }
+}
+
+unsigned weft_cpu_count(void)
+{
+    return quota(weft__sys_cpu_count());
+}
+
+unsigned weft_worker_count(void)
+{
+    if (load_acquire(&weft__rt.state) != WEFT__OFF)
+        return weft__rt.workers_count;
+    int64_t n = weft__sys_env_number("WEFT_WORKERS", 0);
+    if (n <= 0)
+        n = weft__sys_env("WEFT_SEED") ? 2 : weft_cpu_count();
+    return n > WEFT__WORKERS_MAX ? WEFT__WORKERS_MAX : (unsigned)n;
+}
+
+uint64_t weft__live(void)
+{
+    uint64_t ended = load_acquire(&weft__rt.outside_ended), started = 0;
+    for (unsigned i = 0; i < weft__rt.workers_count; i++)
+        ended += load_acquire(&weft__rt.workers[i]->ended);
+    for (unsigned i = 0; i < weft__rt.workers_count; i++)
+        started += load_acquire(&weft__rt.workers[i]->started);
+    return started + load_acquire(&weft__rt.outside_started) - ended;
+}
+
+/* -- coming to rest ------------------------------------------------------------------------------- */
+
+/* Somebody may wait for tasks to end: workers that find nothing to do, and ending threads, call this. */
+void weft__rest_notice(void)
+{
+    if (unlikely(load_relaxed(&resting))) {
+        __atomic_fetch_add(&quiet, 1, __ATOMIC_SEQ_CST);
+        weft__sys_futex_wake(&quiet, INT32_MAX);
+    }
+}
+
+/* Wait for a condition on counts. The last end may come while its worker has other work and then is
+ * not announced, hence the steps; a task, whose own worker may be the one to run them, sleeps shortly. */
+static bool rest(struct weft__task *self, bool (*met)(void *ctx), void *ctx, int64_t until)
+{
+    bool good = true;
+    __atomic_fetch_add(&resting, 1, __ATOMIC_SEQ_CST);
+    for (;;) {
+        uint32_t seen = load_seq_cst(&quiet);
+        int64_t now = weft__now();
+        good = met(ctx);
+        if (good || now >= until)
+            break;
+        bool here = weft__rt.seeded || (self && self->worker);
+        int64_t step = now + (here ? 1000000 : 20000000);
+        step = step < until ? step : until;
+        if (here) {
+            struct weft__calm calm = weft__calm_begin(self);
+            (void)!weft__wait(self, weft__wait_begin(self), (weft_deadline){ step }, "end of tasks", NULL);
+            weft__calm_end(self, calm);
+        } else {
+            weft__sys_futex_wait(&quiet, seen, step);
+        }
+    }
+    __atomic_fetch_sub(&resting, 1, __ATOMIC_SEQ_CST);
+    return good;
+}
+
+static bool worker_has_left(void *worker)
+{
+    return load_acquire(&((struct weft__worker *)worker)->state) == WEFT__LEFT;
+}
+
+/* -- the watch ------------------------------------------------------------------------------------ */
+
+void weft__watch_notice(void)
+{
+    if (unlikely(load_relaxed(&watch_state) == 1)) {
+        exchange_seq_cst(&watch_state, 0);
+        weft__sys_futex_wake(&watch_state, 1);
+    }
+}
+
+/* true: this worker is busy now. */
+static bool watch_worker(struct weft__worker *worker, int64_t now)
+{
+    uint64_t epoch = load_relaxed(&worker->epoch);
+    if (load_acquire(&worker->state) != WEFT__RUNNING)
+        return false;
+    if (epoch != worker->watched_epoch) {
+        worker->watched_epoch = epoch;
+        worker->watched_since = now;
+    } else if (now - worker->watched_since >= STALL) {
+        weft__harvest(worker);
+    }
+    return true;
+}
+
+static bool work_waits(void)
+{
+    if (weft__deque_length(&weft__rt.injector) > 0)
+        return true;
+    for (unsigned i = 0; i < weft__rt.workers_count; i++)
+        if (weft__deque_length(&weft__rt.workers[i]->fifo) > 0 ||
+            weft__deque_length(&weft__rt.workers[i]->fork) > 0)
+            return true;
+    return false;
+}
+
+static void *watch_main(void *arg)
+{
+    (void)arg;
+    uint32_t never = 0;
+    for (unsigned still = 0;;) {
+        if (load_acquire(&watch_state) == 2)
+            return NULL;
+        int64_t now = weft__sys_now();
+        bool busy = false;
+        for (unsigned i = 0; i < weft__rt.workers_count; i++)
+            busy |= watch_worker(weft__rt.workers[i], now);
+        if (busy && load_relaxed(&weft__rt.parked) && work_waits())
+            weft__wake_one();
+        still = busy ? 0 : still + 1;
+        if (still > WATCH_QUIET) {
+            uint32_t looking = 0;
+            if (swap_seq_cst(&watch_state, &looking, 1u))
+                weft__sys_futex_wait(&watch_state, 1, INT64_MAX);
+            looking = 1;
+            swap_seq_cst(&watch_state, &looking, 0u);
+        } else {
+            weft__sys_futex_wait(&never, 0, now + WATCH_EVERY);
+        }
+    }
+}
+
+static void watch_end(void)
+{
+    if (!has_watch)
+        return;
+    exchange_seq_cst(&watch_state, 2);
+    weft__sys_futex_wake(&watch_state, 1);
+    weft__sys_thread_join(watch_thread);
+    has_watch = false;
+}
+
+/* -- start ---------------------------------------------------------------------------------------- */
+
+/* Called by a worker that found nothing to do. */
+static bool stopping(struct weft__worker *worker)
+{
+    weft__rest_notice();
+    return load_acquire(&worker->stopping);
+}
+
+static void *worker_main(void *arg)
+{
+    struct weft__worker *worker = arg;
+    char *low;
+    size_t size;
+    weft__sys_thread_stack(&low, &size);
+    weft__hooks_begin(&worker->idle.hooks, low, size, true);
+    weft__worker_loop(worker, stopping);
+    weft__current = NULL;
+    store_release(&worker->state, WEFT__LEFT);
+    weft__rest_notice();
+    return NULL;
+}
+
+static void exit_handler(void);
+static void fork_before(void), fork_parent(void), fork_child(void);
+
+static void free_workers(void)
+{
+    for (unsigned i = 0; i < weft__rt.workers_count; i++) {
+        if (!weft__rt.workers[i])
+            continue;
+        weft__worker_close(weft__rt.workers[i]);
+        weft__release(weft__rt.workers[i], sizeof *weft__rt.workers[i]);
+        weft__rt.workers[i] = NULL;
+    }
+    weft__rt.workers_count = 0;
+}
+
+static int make_workers(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct weft__worker *worker = weft__alloc(sizeof *worker, 64);
+        int r = worker ? 0 : -ENOMEM;
+        if (worker) {
+            weft__worker_init(worker, i);
+            weft__rt.workers[i] = worker;
+            weft__rt.workers_count = i + 1;
+            r = weft__worker_open(worker);
+        }
+        if (r < 0) {
+            free_workers();
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* End workers; one that still computes at the deadline is left behind, with its memory. */
+static void end_workers(unsigned from, unsigned to, int64_t until)
+{
+    for (unsigned i = from; i < to; i++) {
+        store_release(&weft__rt.workers[i]->stopping, true);
+        weft__wake(weft__rt.workers[i]);
+    }
+    for (unsigned i = from; i < to; i++) {
+        struct weft__worker *worker = weft__rt.workers[i];
+        if (rest(NULL, worker_has_left, worker, until)) {
+            weft__sys_thread_join(threads[i]);
+        } else {
+            weft__report("weft: worker %u does not end: '%s' keeps it\n", i,
+                         weft__task_name(load_relaxed(&worker->current)));
+            weft__sys_thread_detach(threads[i]);
+            weft__rt.workers[i] = NULL;
+        }
+    }
+}
+
+/* first: the worker that the calling thread will be, 1: none of its own. */
+static int start_locked(unsigned first)
+{
+    bool seeded = weft__sys_env("WEFT_SEED") != NULL;
+    unsigned count = weft_worker_count();
+    int r = make_workers(count);
+    if (r < 0)
+        return r;
+    if (!handlers_set) {
+        weft__sys_at_exit(exit_handler);
+        weft__sys_at_fork(fork_before, fork_parent, fork_child);
+        handlers_set = true;
+    }
+    weft__background_init();
+    weft__rt.seeded = seeded;
+    if (seeded) {
+        weft__seeded_init();
+        store_release(&weft__rt.state, WEFT__ON);
+        return 0;
+    }
+    threads_first = first;
+    for (unsigned i = first; i < count; i++) {
+        r = weft__sys_thread_start(&threads[i], 0, worker_main, weft__rt.workers[i]);
+        if (r < 0) {
+            end_workers(first, i, INT64_MAX);
+            free_workers();
+            return r;
+        }
+    }
+    watch_state = 0;
+    if (weft__sys_thread_start(&watch_thread, 128 * 1024, watch_main, NULL) == 0)
+        has_watch = true;
+    store_release(&weft__rt.state, WEFT__ON);
+    return 0;
+}
+
+int weft__runtime_start(void)
+{
+    int r = 0;
+    weft__spin_lock(&start_spin);
+    if (weft__rt.state == WEFT__OFF)
+        r = start_locked(0);
+    weft__spin_unlock(&start_spin);
+    return r;
+}
+
+/* -- ends ------------------------------------------------------------------------------------------ */
+
+static void cancel_one(struct weft__task *task, void *except)
+{
+    if (task != except && !(task->flags & WEFT__FOREIGN))
+        weft_task_cancel(weft__handle(task));
+}
+
+static int64_t grace(void)
+{
+    int64_t ms = weft__sys_env_number("WEFT_EXIT_GRACE", 1000);
+    return (ms < 0 ? 0 : ms) * 1000000;
+}
+
+/* Background tasks that are waited for, less the one that waits. */
+static bool background_is_done(void *self)
+{
+    struct weft__task *task = self;
+    bool mine = task && task->worker && task->base.group == &weft__rt.background;
+    return weft__group_open(&weft__rt.background) <= (mine ? 1 : 0);
+}
+
+static bool nothing_lives(void *self)
+{
+    struct weft__task *task = self;
+    return weft__live() <= (task && task->worker ? 1 : 0);
+}
+
+static void exit_handler(void)
+{
+    struct weft__task *self = weft__self();
+    if (load_acquire(&weft__rt.state) != WEFT__ON || !self)
+        return;
+    rest(self, background_is_done, self, INT64_MAX);
+    weft__group_cancel_all(&weft__rt.daemons);
+    weft__task_each(cancel_one, self);
+    rest(self, nothing_lives, self, weft__now() + grace());
+    if (weft__rt.seeded) {
+        weft__seeded_end();
+        return;
+    }
+    watch_end();
+    exchange_seq_cst(&weft__rt.state, WEFT__GONE); /* workers freeze when they next look */
+    for (unsigned i = 0; i < weft__rt.workers_count; i++)
+        weft__wake(weft__rt.workers[i]);
+}
+
+static void shut(unsigned from)
+{
+    watch_end();
+    end_workers(from, weft__rt.workers_count, weft__now() + grace());
+    free_workers();
+    weft__deque_fini(&weft__rt.injector);
+    weft__rt.parked = 0;
+    weft__rt.outside_started = weft__rt.outside_ended = 0;
+    store_release(&weft__rt.state, WEFT__OFF);
+}
+
+int weft_stop(weft_deadline deadline)
+{
+    struct weft__task *self = weft__self();
+    if (!self)
+        return -ENOMEM;
+    if (self->worker || running)
+        return -EBUSY;
+    if (load_acquire(&weft__rt.state) == WEFT__OFF)
+        return 0;
+    int64_t until = weft__deadline_at(deadline);
+    if (!rest(self, background_is_done, self, until))
+        return -ETIMEDOUT;
+    weft__group_cancel_all(&weft__rt.daemons);
+    bool still = rest(self, nothing_lives, self, until);
+    store_relaxed(&weft__rt.daemons._cancelled, 0);
+    if (!still)
+        return -ETIMEDOUT;
+    if (weft__rt.seeded)
+        weft__seeded_end();
+    shut(weft__rt.seeded ? weft__rt.workers_count : threads_first);
+    return 0;
+}
+
+/* -- weft_run --------------------------------------------------------------------------------------- */
+
+struct run {
+    weft_fn *fn;
+    void *arg;
+    int result;
+    bool done;
+};
+
+void (*weft__run_entered)(void);
+
+static int run_later(void *arg)
+{
+    struct run *run = arg;
+    run->result = run->fn(run->arg);
+    return 0;
+}
+
+static int run_first(void *arg)
+{
+    struct run *run = arg;
+    struct weft__task *self = weft__current;
+    run->result = run->fn(run->arg);
+    rest(self, background_is_done, self, INT64_MAX);
+    weft__group_cancel_all(&weft__rt.daemons);
+    if (!rest(self, nothing_lives, self, weft__now() + grace()))
+        weft__report("weft: %llu tasks have not ended %lld ms after they were cancelled\n",
+                     (unsigned long long)weft__live() - 1, (long long)grace() / 1000000);
+    store_release(&run->done, true);
+    return 0;
+}
+
+static bool run_is_done(struct weft__worker *worker)
+{
+    (void)worker;
+    weft__rest_notice();
+    return load_acquire(&running->done);
+}
+
+int weft_run(weft_fn *fn, void *arg)
+{
+    struct weft__task *self = weft__self();
+    struct run run = { .fn = fn, .arg = arg };
+    weft_group group;
+    if (!fn)
+        return -EINVAL;
+    if (!self)
+        return -ENOMEM;
+    if (self->worker)
+        return -EBUSY;
+    weft__spin_lock(&start_spin);
+    bool first = weft__rt.state == WEFT__OFF;
+    int r = first ? start_locked(1) : 0;
+    if (first && r == 0)
+        running = &run;
+    weft__spin_unlock(&start_spin);
+    if (r < 0)
+        return r;
+    if (!first || weft__rt.seeded) {
+        weft_group_init(&group, 0);
+        r = weft_group_spawn(&group, WEFT_COROUTINE, first ? run_first : run_later, &run);
+        int wait = weft_group_wait(&group, weft_never());
+        if (first) {
+            running = NULL;
+            (void)!weft_stop(weft_after(grace()));
+        }
+        return r < 0 ? r : wait < 0 ? wait : run.result;
+    }
+    if (weft__run_entered)
+        weft__run_entered();
+    struct weft__worker *worker = weft__rt.workers[0];
+    char *low;
+    size_t size;
+    weft__sys_thread_stack(&low, &size);
+    weft__hooks_begin(&worker->idle.hooks, low, size, true);
+    weft_group_init(&group, WEFT_ONE_WORKER);
+    group._worker = worker;
+    r = weft_group_spawn(&group, WEFT_COROUTINE, run_first, &run);
+    if (r == 0)
+        weft__worker_loop(worker, run_is_done);
+    weft__current = self;
+    running = NULL;
+    shut(1);
+    return r < 0 ? r : run.result;
+}
+
+/* -- fork by others --------------------------------------------------------------------------------- */
+
+static void fork_before(void)
+{
+    weft__spin_lock(&start_spin);
+    weft__spin_lock(&weft__rt.injector_spin);
+}
+
+static void fork_parent(void)
+{
+    weft__spin_unlock(&weft__rt.injector_spin);
+    weft__spin_unlock(&start_spin);
+}
+
+/* The child is the caller alone. Its runtime is off and starts afresh; what the parent's workers held
+ * stays where it is, and locks of lost tasks are recovered by their generation. */
+static void fork_child(void)
+{
+    fork_parent();
+    for (unsigned i = 0; i < weft__rt.workers_count; i++) {
+        weft__sys_close(weft__rt.workers[i]->epfd);
+        weft__sys_close(weft__rt.workers[i]->wake_fd);
+        weft__rt.workers[i] = NULL;
+    }
+    weft__rt.workers_count = 0;
+    weft__rt.injector = (struct weft__deque){ 0 };
+    weft__rt.parked = weft__rt.spinning = 0;
+    weft__rt.outside_started = weft__rt.outside_ended = 0;
+    running = NULL;
+    weft__rt.generation++;
+    has_watch = false;
+    weft__background_init();
+    if (weft__current && weft__current->worker)
+        weft__current = NULL; /* it goes on as a plain thread on its stack */
+    store_release(&weft__rt.state, WEFT__OFF);
+}

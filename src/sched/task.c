@@ -1,0 +1,422 @@
+/* task.c - what a task is to others and to itself: handle, join, cancel, name, bounds, defers, hooks.
+ *
+ * A handle is slot and generation. Its life word decides whether a handle is stale, and holds the
+ * cancel flag beside the generation, so that a cancel never meets a later task in the same slot.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/report.h"
+#include "base/sys.h"
+#include "sched/wait.h"
+
+__thread struct weft__task *weft__current __attribute__((tls_model("initial-exec")));
+
+enum { WHY = 160 };
+
+/* -- a life --------------------------------------------------------------------------------------- */
+
+/* What the stack and its worker own stays: sp, slot, hooks, wait (its turns go on), why. */
+void weft__task_reset(struct weft__task *task)
+{
+    store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8 | WEFT__LIFE_ALIVE);
+    task->member = &task->base;
+    task->base = (struct weft__member){ .task = task };
+    task->bound = INT64_MAX;
+    task->shield = 0;
+    task->flags &= WEFT__LARGE;
+    task->job_back = NULL;
+    task->held = NULL;
+    task->defers = NULL;
+    task->locals = NULL;
+    store_relaxed(&task->reason, (const char *)NULL);
+    task->name[0] = 0;
+}
+
+struct weft__task *weft__task_find(weft_task task)
+{
+    uint32_t slot = (uint32_t)task.id - 1;
+    struct weft__task *found;
+    if ((uint32_t)task.id == 0)
+        return NULL;
+    if (slot >= WEFT__RECORDS) {
+        found = weft__record_at(slot);
+    } else {
+        char *top = weft__stack_top(slot);
+        found = top ? (struct weft__task *)(void *)(top - WEFT__STACK_DESCRIPTOR) : NULL;
+    }
+    return found && (uint32_t)(load_acquire(&found->life) >> 8) == task.id >> 32 ? found : NULL;
+}
+
+weft_task weft_task_self(void)
+{
+    struct weft__task *self = weft__self();
+    return self ? weft__handle(self) : (weft_task){ 0 };
+}
+
+bool weft_task_is_alive(weft_task task)
+{
+    struct weft__task *found = weft__task_find(task);
+    return found && load_relaxed(&found->life) & WEFT__LIFE_ALIVE;
+}
+
+/* -- end and join --------------------------------------------------------------------------------- */
+
+static struct weft__wait_queue joiners(struct weft__task *task)
+{
+    return WEFT__WAIT_QUEUE(&task->joiners, &task->joiners_last);
+}
+
+static void fill_exit(struct weft_exit *out, const struct weft__task *task)
+{
+    out->result = task->result;
+    out->signal = 0;
+    out->core = false;
+    out->cancelled = load_relaxed(&task->life) & WEFT__LIFE_CANCELLED ||
+                     load_relaxed(&task->base.group->_cancelled);
+}
+
+void weft__task_ended(struct weft__task *task)
+{
+    struct weft__wait_node *node;
+    struct weft__task *chain = NULL;
+    weft__word_lock(&task->word);
+    task->flags |= WEFT__ENDED;
+    store_relaxed(&task->life, load_relaxed(&task->life) & ~(uint64_t)WEFT__LIFE_ALIVE);
+    while ((node = weft__claim_first(joiners(task)))) {
+        if (node->value)
+            fill_exit(node->value, task);
+        node->task->next = chain;
+        chain = node->task;
+    }
+    weft__word_unlock(&task->word);
+    weft__ready_all(chain);
+}
+
+int weft_task_join(weft_task task, struct weft_exit *out, weft_deadline deadline)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (r < 0)
+        return r;
+    if (out && out->size != sizeof *out)
+        return -EINVAL;
+    struct weft__task *found = weft__task_find(task);
+    if (!found)
+        return -ESRCH;
+    if (found == self)
+        return -EDEADLK;
+    weft__point("join");
+    weft__word_lock(&found->word);
+    if (weft__task_find(task) != found || !(found->flags & WEFT__KEEP)) {
+        weft__word_unlock(&found->word);
+        return -ESRCH;
+    }
+    if (found->flags & WEFT__ENDED) {
+        if (out)
+            fill_exit(out, found);
+        weft__word_unlock(&found->word);
+        return 0;
+    }
+    struct weft__wait_node node = { .value = out };
+    return weft__wait_on(&found->word, joiners(found), &node, self, deadline, "join", found);
+}
+
+/* -- cancel --------------------------------------------------------------------------------------- */
+
+/* A coroutine's waits are ended by its own worker, a thread's by anyone. */
+void weft__cancel_deliver(struct weft__task *task)
+{
+    uint64_t wait = load_seq_cst(&task->wait);
+    if ((wait & 7) != WEFT__WAITING)
+        return;
+    if ((task->worker ? weft__is_cancelled(task) : true) && weft__claim(task, wait, WEFT__CANCELLED))
+        weft__ready(task);
+}
+
+int weft_task_cancel(weft_task task)
+{
+    struct weft__task *found = weft__task_find(task);
+    if (!found)
+        return -ESRCH;
+    weft__point("cancel");
+    uint64_t life = load_relaxed(&found->life);
+    do
+        if ((uint32_t)(life >> 8) != task.id >> 32)
+            return -ESRCH;
+    while (!swap_seq_cst(&found->life, &life, life | WEFT__LIFE_CANCELLED));
+    struct weft__task *self = weft__current;
+    struct weft__worker *worker = load_relaxed(&found->worker);
+    if (found == self)
+        return 0;
+    if (!worker)
+        weft__cancel_deliver(found);
+    else if (self && self->worker == worker)
+        weft__cancel_deliver(found);
+    else
+        weft__cancel_send(found);
+    return 0;
+}
+
+bool weft_task_is_cancelled(void)
+{
+    struct weft__task *self = weft__self();
+    return self && weft__is_cancelled(self);
+}
+
+int weft_yield(void)
+{
+    struct weft__task *self = weft__current;
+    if (unlikely(!self || !self->worker)) {
+        if (weft__rt.seeded)
+            weft__point("yield");
+        else
+            weft__sys_sched_yield();
+        return self && weft__is_cancelled(self) ? -ECANCELED : 0;
+    }
+    if (unlikely(weft__is_cancelled(self)))
+        return -ECANCELED;
+    weft__yield(self);
+    return 0;
+}
+
+/* -- bounds ---------------------------------------------------------------------------------------- */
+
+int weft_within(weft_deadline deadline, weft_fn *fn, void *arg)
+{
+    struct weft__task *self = weft__self();
+    if (!self)
+        return -ENOMEM;
+    int64_t before = self->bound, until = weft__deadline_at(deadline);
+    self->bound = until < before ? until : before;
+    int r = fn(arg);
+    self->bound = before;
+    return r;
+}
+
+int weft_shield(weft_deadline deadline, weft_fn *fn, void *arg)
+{
+    struct weft__task *self = weft__self();
+    if (!self)
+        return -ENOMEM;
+    struct weft__calm before = weft__calm_begin(self);
+    self->bound = weft__deadline_at(deadline);
+    int r = fn(arg);
+    weft__calm_end(self, before);
+    return r;
+}
+
+/* -- what runs before and after -------------------------------------------------------------------- */
+
+struct weft__defer {
+    struct weft__defer *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+int weft_defer(void (*fn)(void *arg), void *arg)
+{
+    struct weft__task *self = weft__current;
+    if (!fn || !self || self->flags & WEFT__FOREIGN)
+        return -EINVAL;
+    struct weft__defer *defer = weft__alloc(sizeof *defer, 16);
+    if (!defer)
+        return -ENOMEM;
+    *defer = (struct weft__defer){ self->defers, fn, arg };
+    self->defers = defer;
+    return 0;
+}
+
+enum { HOOKS = 8 };
+static struct weft_hooks hooks[HOOKS];
+static weft__spin hooks_spin;
+
+int weft_hooks_add(const struct weft_hooks *add)
+{
+    int r = 0;
+    if (!add || add->size != sizeof *add || (!add->on_start && !add->on_end))
+        return -EINVAL;
+    weft__spin_lock(&hooks_spin);
+    if (weft__rt.hooks_count == HOOKS) {
+        r = -ENOSPC;
+    } else {
+        hooks[weft__rt.hooks_count] = *add;
+        store_release(&weft__rt.hooks_count, weft__rt.hooks_count + 1);
+    }
+    weft__spin_unlock(&hooks_spin);
+    return r;
+}
+
+void weft__hooks_start(void)
+{
+    uint32_t count = load_acquire(&weft__rt.hooks_count);
+    for (uint32_t i = 0; i < count; i++)
+        if (hooks[i].on_start)
+            hooks[i].on_start(hooks[i].ctx);
+}
+
+static void hooks_end(void)
+{
+    uint32_t count = load_acquire(&weft__rt.hooks_count);
+    for (uint32_t i = 0; i < count; i++)
+        if (hooks[i].on_end)
+            hooks[i].on_end(hooks[i].ctx);
+}
+
+void (*weft__locks_abandon)(struct weft__task *task);
+
+void weft__task_finish(struct weft__task *self)
+{
+    if (likely(!self->defers && !self->locals && !self->held && !weft__rt.hooks_count))
+        return;
+    self->shield++; /* whoever cleans up may wait */
+    self->bound = INT64_MAX;
+    while (self->defers) {
+        struct weft__defer defer = *self->defers;
+        weft__release(self->defers, sizeof defer);
+        self->defers = defer.next;
+        defer.fn(defer.arg);
+    }
+    weft__locals_destroy(self);
+    hooks_end();
+    self->shield--;
+    if (self->held)
+        weft__locks_abandon(self);
+}
+
+/* -- names and words ------------------------------------------------------------------------------- */
+
+void weft__task_name_set(struct weft__task *task, const char *name)
+{
+    size_t n = strnlen(name, WEFT__NAME - 1);
+    memcpy(task->name, name, n);
+    task->name[n] = 0;
+}
+
+const char *weft__task_name(const struct weft__task *task)
+{
+    if (task->name[0])
+        return task->name;
+    return task->site ? task->site : task->flags & WEFT__FOREIGN ? "thread" : "?";
+}
+
+int weft_task_rename(const char *name)
+{
+    struct weft__task *self = weft__self();
+    if (!self)
+        return -ENOMEM;
+    weft__task_name_set(self, name);
+    return 0;
+}
+
+int weft__failed(int err, const char *format, ...)
+{
+    struct weft__task *self = weft__self();
+    if (self && !self->why)
+        self->why = weft__alloc(WHY, 16);
+    if (self && self->why) {
+        struct weft__text text = { self->why, WHY, 0 };
+        char what[96];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(what, sizeof what, format, args);
+        va_end(args);
+        weft__text_add(&text, "%s: %s", what, weft_strerror(err));
+    }
+    return err;
+}
+
+const char *weft_why(void)
+{
+    struct weft__task *self = weft__current;
+    return self && self->why ? self->why : "";
+}
+
+/* -- lists ----------------------------------------------------------------------------------------- */
+
+const char *weft__task_state(const struct weft__task *task)
+{
+    const char *reason = load_relaxed(&task->reason);
+    if (!(load_relaxed(&task->life) & WEFT__LIFE_ALIVE))
+        return "ended";
+    if (reason && weft__wait_is_open(load_relaxed(&task->wait)))
+        return reason;
+    if (task->slot >= WEFT__RECORDS)
+        return "running";
+    struct weft__worker *worker = load_relaxed(&task->worker);
+    if (!worker)
+        return "unstarted";
+    return load_relaxed(&worker->current) == task ? "running" : "ready";
+}
+
+void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx)
+{
+    uint32_t n = weft__stack_slots();
+    for (uint32_t slot = 0; slot < n; slot++) {
+        char *top = weft__stack_top(slot);
+        struct weft__task *task = top ? (struct weft__task *)(void *)(top - WEFT__STACK_DESCRIPTOR) : NULL;
+        if (task && load_relaxed(&task->life) & WEFT__LIFE_ALIVE)
+            fn(task, ctx);
+    }
+    n = weft__record_slots();
+    for (uint32_t i = 0; i < n; i++) {
+        struct weft__task *task = weft__record_at(WEFT__RECORDS + i);
+        if (task && load_relaxed(&task->life) & WEFT__LIFE_ALIVE)
+            fn(task, ctx);
+    }
+}
+
+struct listing {
+    weft_task *out;
+    size_t max, count;
+};
+
+static void list_one(struct weft__task *task, void *ctx)
+{
+    struct listing *list = ctx;
+    if (list->count < list->max)
+        list->out[list->count] = weft__handle(task);
+    list->count++;
+}
+
+size_t weft_task_list(weft_task *out, size_t max)
+{
+    struct listing list = { out, max, 0 };
+    weft__task_each(list_one, &list);
+    size_t closures = 0;
+    for (unsigned i = 0; i < weft__rt.workers_count; i++) {
+        struct weft__worker *w = weft__rt.workers[i];
+        closures += (size_t)(weft__deque_length(&w->fifo) + weft__deque_length(&w->fork) +
+                             weft__deque_length(&w->own));
+    }
+    return list.count + closures + (size_t)weft__deque_length(&weft__rt.injector);
+}
+
+int weft_task_info(weft_task task, struct weft_task_info *out)
+{
+    struct weft__task *found = weft__task_find(task);
+    if (!out || out->size != sizeof *out)
+        return -EINVAL;
+    if (!found)
+        return -ESRCH;
+    struct weft__worker *worker = load_relaxed(&found->worker);
+    size_t stack = 0;
+    if (found->slot < WEFT__RECORDS)
+        weft__stack_low(found->slot, &stack);
+    const char *state = weft__task_state(found);
+    *out = (struct weft_task_info){
+        .size = sizeof *out,
+        .task = task,
+        .kind = found->flags & WEFT__FOREIGN ? 0 : found->kind,
+        .worker = worker ? (int)worker->index : -1,
+        .site = found->site,
+        .state = state,
+        .waiting_ns = load_relaxed(&found->reason) == state ? weft__now() - found->since : 0,
+        .stack = stack,
+    };
+    snprintf(out->name, sizeof out->name, "%s", weft__task_name(found));
+    return weft__task_find(task) ? 0 : -ESRCH;
+}

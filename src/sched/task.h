@@ -1,0 +1,331 @@
+/* sched/task.h - the task's record, the worker, the runtime: what the files of this room share.
+ *
+ * A coroutine's record lies in the top 512 bytes of its stack, a thread's in a pool: both are
+ * type-stable, so an old pointer can be read, at worst something stale. Who may touch what:
+ *   - fields without a remark: the task itself, or its worker's thread while it is parked;
+ *   - `wait` and `life` are atomic words that anyone may compare and swap; they decide all races;
+ *   - `next` belongs to the list that the task is in.
+ */
+#ifndef WEFT_SCHED_TASK_H
+#define WEFT_SCHED_TASK_H
+
+#include <weft/group.h>
+#include <weft/task.h>
+#include <weft/time.h>
+
+#include "arch/hooks.h"
+#include "base/base.h"
+#include "os/stack.h"
+#include "sched/deque.h"
+#include "sched/wheel.h"
+
+enum { WEFT__WORKERS_MAX = 256 };
+
+/* task->wait: turn << 3 | state. A wait is one turn; the first compare-and-swap from WAITING decides
+ * how it ends. */
+enum weft__wait_state {
+    WEFT__IDLE,     /* not waiting */
+    WEFT__WAITING,
+    WEFT__SHIELDED, /* waiting, and no cancel may end it */
+    WEFT__WOKEN,    /* the operation took effect */
+    WEFT__TIMED_OUT,
+    WEFT__CANCELLED,
+    WEFT__GROUP_DONE /* sched/group.c: the last child ended while its waiter was busy cancelling */
+};
+
+/* task->life: generation << 8 | flags */
+enum weft__life_flags {
+    WEFT__LIFE_ALIVE = 1,
+    WEFT__LIFE_CANCELLED = 2
+};
+
+/* task->flags */
+enum weft__task_flags {
+    WEFT__KEEP = 1,    /* the group keeps it after its end: handle, job or WEFT_COLLECT */
+    WEFT__ENDED = 2,   /* its function has returned; under the joiners' spin bit */
+    WEFT__FOREIGN = 4, /* a thread that weft did not start */
+    WEFT__LARGE = 8    /* its stack is of the 256 KiB class */
+};
+
+enum { WEFT__NAME = 32, WEFT__JOB_INLINE = 24 };
+
+/* A task's place in its group. A task of a fork group that runs as a call on its waiter's stack has one
+ * of its own there, below it its waiter's. */
+struct weft__member {
+    weft_group *group; /* NULL: a thread that weft did not start */
+    struct weft__member *next, *prev; /* in the group's list, from its first wait on; its spin bit */
+    struct weft__task *task;
+    struct weft__member *below;
+    bool linked;
+};
+
+struct weft__wait_node;
+struct weft__local_value;
+struct weft__defer;
+struct weft__worker;
+
+struct weft__task {
+    void *sp;
+    struct weft__worker *worker; /* NULL: a thread */
+    struct weft__task *next;
+    uint64_t wait;
+    uint64_t life;
+    struct weft__member *member;
+    int64_t bound;               /* weft_within: no wait lasts longer; absolute */
+    uint32_t shield;
+    uint32_t flags;
+
+    weft_fn *fn;
+    void *arg;
+    const char *site;
+    int32_t result;
+    uint32_t slot;
+    const char *reason;          /* what it waits for, static text; for dumps */
+    const void *object;
+    int64_t since;
+    struct weft__timer timer;
+
+    uint32_t word;               /* spin bit of joiners */
+    uint32_t sleeping;           /* a thread's futex word: 0 run, 1 sleep, 2 sleeps in poll */
+    struct weft__wait_node *joiners, *joiners_last;
+    struct weft__member base;
+    struct weft__task *cancel_next;
+    uint32_t cancel_queued;
+    uint32_t kind;
+
+    struct weft_lock *held;      /* locks it holds, last taken first */
+    struct weft__defer *defers;
+    struct weft__local_value *locals;
+    char *why;                   /* words of the last failure; allocated at the first */
+    void *job, *job_back;        /* a job's copy, and where it goes at the end (NULL: nowhere) */
+    uint32_t job_size;
+    uint32_t serial;             /* seeded runs: its number, the same in every replay */
+    int wake_fd;                 /* a thread's, for waits in poll; -1 */
+    uint32_t tid;
+    struct weft__hooks hooks;
+    unsigned char copy[WEFT__JOB_INLINE];
+    char name[WEFT__NAME];
+};
+
+_Static_assert(sizeof(struct weft__task) <= WEFT__STACK_DESCRIPTOR, "a record fits its place");
+
+/* What wakes a worker or is harvested for it: embedded in whatever is registered with its epoll. */
+struct weft__source {
+    /* Called by the worker it is registered with, or with NULL by the watch while that one is busy. */
+    void (*ready)(struct weft__source *source, uint32_t events, struct weft__worker *on);
+};
+
+enum weft__worker_state { WEFT__RUNNING, WEFT__PARKED, WEFT__FROZEN, WEFT__LEFT };
+
+struct weft__worker {
+    /* its own thread's */
+    struct weft__task *first, *last; /* ready tasks, in the order they became so */
+    struct weft__task *current;      /* atomic: others read it in dumps */
+    uint32_t budget;                 /* switches until the next look at the clock */
+    bool unstarted;                  /* one of the deques may hold something */
+    bool turn;                       /* ready and unstarted ones take turns */
+    bool stopping;
+    int64_t polled;                  /* when the kernel was last asked */
+    int64_t now;                     /* a recent time, for "since when"; never for deadlines */
+    int *errno_at;
+    uint64_t random;
+    uint64_t started, ended;         /* atomic: read by others; of those spawned and ended here */
+    uint32_t live;                   /* coroutines with a stack here */
+    struct weft__task *zombie;       /* ended and kept: its group learns of it from the idle stack */
+    uint64_t epoch;                  /* atomic: moves with every switch */
+    struct weft__task *stacks[WEFT__STACK_CLASSES];
+    uint32_t stacks_count[WEFT__STACK_CLASSES];
+#ifdef WEFT_TSAN
+    void *dead_fiber; /* of the task that ended last: destroyed on the idle stack */
+#endif
+    struct weft__task idle; /* the thread's own stack, where the worker looks for work and sleeps */
+    struct weft__wheel wheel;
+    struct weft__deque fifo, fork; /* stealable */
+    struct weft__deque own;        /* of WEFT_ONE_WORKER groups; pushed under own_spin */
+    weft__spin own_spin;
+
+    /* everyone's */
+    struct weft__task *inbox __attribute__((aligned(64))); /* made ready elsewhere; latest first */
+    struct weft__task *cancels;                            /* to be looked at for a cancel */
+    uint32_t state;                                        /* enum weft__worker_state */
+    int epfd, wake_fd;
+    unsigned index;
+    uint32_t idle_load; /* connections registered here */
+    uint64_t watched_epoch; /* the watch's */
+    int64_t watched_since;
+};
+
+enum weft__runtime_state {
+    WEFT__OFF,
+    WEFT__ON,
+    WEFT__GONE /* exit(): workers freeze */
+};
+
+struct weft__runtime {
+    uint32_t state; /* enum weft__runtime_state; atomic */
+    unsigned workers_count;
+    unsigned lanes_count;    /* seeded: workers and thread lanes */
+    uint32_t outside_waits;  /* seeded: waits that something outside may end */
+    struct weft__worker *workers[WEFT__WORKERS_MAX];
+    uint64_t generation; /* moves with each fork */
+    bool seeded;         /* one OS thread, virtual time: sched/seeded.c */
+    uint32_t spinning;   /* atomic: one worker at most looks for work without sleeping */
+    uint32_t parked;     /* atomic: how many sleep, about */
+    struct weft__deque injector; /* closures from outside; pushed under its spin */
+    weft__spin injector_spin;
+    weft_group background, daemons;
+    uint32_t hooks_count;
+    uint64_t outside_started; /* atomic: closures spawned by threads, thread tasks among them */
+    uint64_t outside_ended;
+};
+
+extern struct weft__runtime weft__rt;
+extern __thread struct weft__task *weft__current __attribute__((tls_model("initial-exec")));
+
+/* -- task.c -------------------------------------------------------------------------------------- */
+
+struct weft__task *weft__self_slow(void);
+
+/* The calling task; a foreign thread gets a record at its first call. NULL: no memory for it. */
+static inline struct weft__task *weft__self(void)
+{
+    struct weft__task *self = weft__current;
+    return likely(self != NULL) ? self : weft__self_slow();
+}
+
+static inline bool weft__is_coroutine(const struct weft__task *task)
+{
+    return task->worker != NULL;
+}
+
+static inline weft_task weft__handle(const struct weft__task *task)
+{
+    return (weft_task){ (load_relaxed(&task->life) >> 8) << 32 | (task->slot + 1) };
+}
+
+static inline bool weft__is_cancelled(const struct weft__task *self)
+{
+    if (unlikely(self->shield))
+        return false;
+    if (unlikely(load_relaxed(&self->life) & WEFT__LIFE_CANCELLED))
+        return true;
+    for (const struct weft__member *m = self->member; m && m->group; m = m->below)
+        if (unlikely(load_relaxed(&m->group->_cancelled)))
+            return true;
+    return false;
+}
+
+static inline void weft__count_end(struct weft__worker *worker)
+{
+    store_relaxed(&worker->ended, worker->ended + 1); /* one writer, many readers */
+}
+
+struct weft__task *weft__task_find(weft_task task); /* NULL: stale. It may end at any time after */
+const char *weft__task_name(const struct weft__task *task); /* its name or site */
+void weft__task_name_set(struct weft__task *task, const char *name);
+const char *weft__task_state(const struct weft__task *task); /* "running", "ready", what it waits for */
+void weft__task_ended(struct weft__task *task);         /* a kept one: wake its joiners */
+void weft__task_reset(struct weft__task *task);         /* begin a life: all fields but the stack's */
+void weft__task_finish(struct weft__task *self);        /* defers, locals, hooks: after fn */
+void weft__cancel_deliver(struct weft__task *task);     /* end its wait, if it waits */
+void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx); /* live ones */
+int weft__failed(int err, const char *format, ...) WEFT_PRINTF(2, 3); /* words for weft_why; err back */
+
+/* -- thread.c ------------------------------------------------------------------------------------ */
+
+struct weft__task *weft__record_take(void); /* for a thread; NULL no memory */
+void weft__record_give(struct weft__task *task);
+struct weft__task *weft__record_at(uint32_t slot);
+uint32_t weft__record_slots(void);
+int weft__thread_spawn(struct weft__task *task, size_t stack);
+enum { WEFT__RECORDS = 1 << 30 }; /* slots from here on are records of threads */
+
+void weft__hooks_start(void); /* call where hooks_count is not 0 */
+void weft__locals_destroy(struct weft__task *self); /* local.c */
+
+/* -- worker.c ------------------------------------------------------------------------------------ */
+
+void weft__worker_init(struct weft__worker *worker, unsigned index);
+int weft__worker_open(struct weft__worker *worker); /* its descriptors */
+void weft__worker_close(struct weft__worker *worker);
+void weft__worker_loop(struct weft__worker *worker, bool (*done)(struct weft__worker *worker));
+void weft__ready(struct weft__task *task);  /* claimed: let it run; the last touch of it */
+void weft__park(struct weft__task *self);   /* a coroutine: until made ready */
+void weft__yield(struct weft__task *self);
+void weft__wake(struct weft__worker *worker);
+void weft__wake_one(void);                  /* there is work to share: wake a worker if one sleeps */
+void weft__cancel_send(struct weft__task *task);
+void weft__poll(struct weft__worker *worker, int64_t timeout); /* ns; < 0 for ever */
+int weft__harvest(struct weft__worker *worker); /* by the watch, while the worker is busy */
+void weft__tick(struct weft__worker *worker); /* time, timers, inboxes; never sleeps */
+struct weft__task *weft__task_start(struct weft__worker *worker, const struct weft__closure *closure);
+struct weft__task *weft__stack_new(struct weft__worker *worker, enum weft__stack_class class);
+struct weft__task *weft__pick(struct weft__worker *worker); /* the next to run, NULL if none */
+void weft__push_ready(struct weft__worker *worker, struct weft__task *task);
+void weft__switch_to(struct weft__task *self, struct weft__task *next);
+void weft__stack_free(struct weft__worker *worker, struct weft__task *task);
+size_t weft__stack_left(const struct weft__task *self); /* bytes below the caller's frame */
+
+/* -- runtime.c ----------------------------------------------------------------------------------- */
+
+int weft__runtime_start(void);
+static inline int weft__runtime_need(void)
+{
+    return likely(load_acquire(&weft__rt.state) != WEFT__OFF) ? 0 : weft__runtime_start();
+}
+void weft__watch_notice(void); /* a worker leaves its sleep: the watch may have to wake */
+uint64_t weft__live(void);     /* tasks spawned and not ended */
+void weft__rest_notice(void);
+extern void (*weft__locks_abandon)(struct weft__task *task); /* it ends and holds some; likewise */
+extern void (*weft__run_entered)(void); /* filled by assembly.c: weft_run has the runtime */
+
+/* -- group.c ------------------------------------------------------------------------------------- */
+
+bool weft__group_link(struct weft__task *self); /* before its first wait; true: it is cancelled */
+/* Its function has returned: unlink, tell a failure. Then publish, or for a kept one, which its group
+ * may free at once, weft__group_keep, when it does not run any more. */
+void weft__group_left(struct weft__member *member, int result);
+void weft__group_publish(weft_group *group, uint32_t count);
+void weft__group_keep(struct weft__task *task);
+void weft__group_fail(weft_group *group, uint64_t who, int err);
+void weft__group_cancel_all(weft_group *group); /* the background's too */
+void weft__background_init(void);
+uint64_t weft__group_open(const weft_group *group); /* tasks of a background group that live */
+
+/* -- time.c -------------------------------------------------------------------------------------- */
+
+int64_t weft__now(void);                           /* the clock, or virtual time */
+int64_t weft__deadline_at(weft_deadline deadline); /* absolute ns; INT64_MAX never, 0 at once */
+
+/* -- seeded.c: the chooser. Production takes the inlined branch and never comes here. ------------- */
+
+struct weft__chooser {
+    void (*begin)(uint64_t seed);
+    uint32_t (*choose)(uint32_t count); /* 0 .. count - 1; the same in every replay */
+};
+extern const struct weft__chooser *weft__chooser; /* filled by assembly.c */
+
+void weft__seeded_init(void);
+void weft__seeded_end(void);
+int64_t weft__seeded_now(void);
+bool weft__seeded_host(const struct weft__task *self); /* the program's own thread, which drives */
+void weft__seeded_wait(struct weft__task *self, uint64_t ticket, int64_t until);
+struct weft__worker *weft__seeded_thread_lane(void);
+void weft__seeded_point_slow(const char *operation);
+
+/* The driver's view of a worker (worker.c). */
+bool weft__lane_can_run(struct weft__worker *lane);
+struct weft__task *weft__lane_start(struct weft__worker *lane);
+bool weft__lane_steal(struct weft__worker *lane);
+void weft__lane_bury(struct weft__worker *lane);
+void weft__lane_fire(struct weft__worker *lane, int64_t now);
+bool weft__lanes_poll(int64_t timeout); /* all; ns, < 0 until something comes; true: something came */
+
+/* A place where another task may come first: spawn, wake, every operation of an object. */
+static inline void weft__point(const char *operation)
+{
+    if (unlikely(weft__rt.seeded))
+        weft__seeded_point_slow(operation);
+}
+
+#endif

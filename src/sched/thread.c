@@ -1,0 +1,137 @@
+/* thread.c - records of threads: of WEFT_THREAD tasks and of threads that weft did not start.
+ *
+ * A record is taken at a thread's first weft call and given back at its end. Like a stack's it is
+ * type-stable: chunks are never freed.
+ */
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "base/report.h"
+#include "base/sys.h"
+#include "sched/wait.h"
+
+enum { CHUNK = 64, CHUNKS = 4096 };
+
+static struct weft__task *chunks[CHUNKS];
+static uint32_t used; /* slots ever given out */
+static struct weft__task *spare;
+static weft__spin spin;
+static unsigned exit_key;
+static uint32_t exit_key_state; /* 0 not made, 1 being made, 2 made, 3 there is none */
+
+struct weft__task *weft__record_at(uint32_t slot)
+{
+    uint32_t i = slot - WEFT__RECORDS;
+    return i < load_acquire(&used) ? &chunks[i / CHUNK][i % CHUNK] : NULL;
+}
+
+uint32_t weft__record_slots(void)
+{
+    return load_acquire(&used);
+}
+
+struct weft__task *weft__record_take(void)
+{
+    weft__spin_lock(&spin);
+    struct weft__task *task = spare;
+    if (task) {
+        spare = task->next;
+    } else if (used < CHUNK * CHUNKS) {
+        struct weft__task **chunk = &chunks[used / CHUNK];
+        if (!*chunk) {
+            *chunk = weft__alloc(CHUNK * sizeof **chunk, 64);
+            if (*chunk)
+                __builtin_memset(*chunk, 0, CHUNK * sizeof **chunk);
+        }
+        if (*chunk) {
+            task = &(*chunk)[used % CHUNK];
+            task->slot = WEFT__RECORDS + used;
+            task->wake_fd = -1;
+            store_release(&used, used + 1);
+        }
+    }
+    weft__spin_unlock(&spin);
+    return task;
+}
+
+void weft__record_give(struct weft__task *task)
+{
+    if (task->wake_fd >= 0)
+        weft__sys_close(task->wake_fd);
+    task->wake_fd = -1;
+    weft__spin_lock(&spin);
+    task->next = spare;
+    spare = task;
+    weft__spin_unlock(&spin);
+}
+
+/* -- threads that weft did not start -------------------------------------------------------------- */
+
+static void foreign_end(void *value)
+{
+    struct weft__task *task = value;
+    if (weft__current != task)
+        return;
+    weft__locals_destroy(task);
+    if (task->held)
+        weft__locks_abandon(task);
+    weft__current = NULL;
+    store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8);
+    weft__record_give(task);
+}
+
+/* The key that tells us of a thread's end; without one a record is simply not given back. */
+static void exit_key_make(void)
+{
+    uint32_t none = 0;
+    if (swap_acq_rel(&exit_key_state, &none, 1))
+        store_release(&exit_key_state, weft__sys_thread_at_exit(foreign_end, &exit_key) == 0 ? 2u : 3u);
+    while (load_acquire(&exit_key_state) == 1)
+        weft__sys_sched_yield();
+}
+
+struct weft__task *weft__self_slow(void)
+{
+    struct weft__task *task = weft__record_take();
+    if (!task)
+        return NULL;
+    weft__task_reset(task);
+    task->flags = WEFT__FOREIGN;
+    task->worker = NULL;
+    task->site = NULL;
+    task->kind = 0;
+    task->tid = (uint32_t)weft__sys_gettid();
+    exit_key_make();
+    if (exit_key_state == 2)
+        weft__sys_thread_at_exit_set(exit_key, task);
+    weft__current = task;
+    return task;
+}
+
+/* -- WEFT_THREAD ----------------------------------------------------------------------------------- */
+
+static void *thread_main(void *arg)
+{
+    struct weft__task *self = arg;
+    weft__current = self;
+    self->tid = (uint32_t)weft__sys_gettid();
+    if (unlikely(weft__rt.hooks_count))
+        weft__hooks_start();
+    self->result = self->fn(self->arg);
+    weft__task_finish(self);
+    weft__current = NULL;
+    weft__group_left(&self->base, self->result);
+    add_relaxed(&weft__rt.outside_ended, 1);
+    weft__group_keep(self);
+    weft__rest_notice();
+    return NULL;
+}
+
+int weft__thread_spawn(struct weft__task *task, size_t stack)
+{
+    struct weft__sys_thread thread;
+    int r = weft__sys_thread_start(&thread, stack ? stack : 8 << 20, thread_main, task);
+    if (r == 0)
+        weft__sys_thread_detach(thread);
+    return r;
+}

@@ -1,0 +1,137 @@
+/* wait.c - see wait.h. */
+#include "sched/wait.h"
+
+#include "base/report.h"
+#include "base/sys.h"
+
+void weft__word_lock_slow(uint32_t *word)
+{
+    for (unsigned turns = 0;;) {
+        uint32_t now = load_relaxed(word);
+        if (!(now & WEFT__SPIN)) {
+            if (__atomic_compare_exchange_n(word, &now, now | WEFT__SPIN, false, __ATOMIC_ACQUIRE,
+                                            __ATOMIC_RELAXED))
+                return;
+        } else if (turns++ < 200) {
+            cpu_relax();
+        } else {
+            weft__sys_sched_yield(); /* its holder may have lost its core */
+        }
+    }
+}
+
+/* A thread sleeps until its flag falls. It claims its own timeout; when somebody else was first, the
+ * flag is about to fall. */
+static void thread_sleep(struct weft__task *self, uint64_t ticket, int64_t until)
+{
+    if (!self->shield && weft__is_cancelled(self) && weft__claim(self, ticket, WEFT__CANCELLED)) {
+        store_relaxed(&self->sleeping, 0);
+        return;
+    }
+    while (load_acquire(&self->sleeping)) {
+        int r = weft__sys_futex_wait(&self->sleeping, 1, until);
+        if (r == -ETIMEDOUT && until != INT64_MAX) {
+            if (weft__claim(self, ticket, WEFT__TIMED_OUT)) {
+                store_relaxed(&self->sleeping, 0);
+                return;
+            }
+            until = INT64_MAX;
+        }
+    }
+}
+
+int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline, const char *reason,
+               const void *object)
+{
+    int64_t until = deadline.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(deadline);
+    if (self->bound < until)
+        until = self->bound;
+    self->object = object;
+    store_relaxed(&self->reason, reason);
+    if (likely(weft__is_coroutine(self))) {
+        struct weft__worker *worker = self->worker;
+        self->since = worker->now;
+        bool dead = unlikely(!self->member->linked) && weft__group_link(self) && !self->shield &&
+                    weft__claim(self, ticket, WEFT__CANCELLED);
+        if (!dead) {
+            if (until != INT64_MAX)
+                weft__wheel_add(&worker->wheel, &self->timer, until);
+            weft__park(self);
+            weft__wheel_del(&worker->wheel, &self->timer);
+        }
+    } else if (unlikely(weft__rt.seeded && weft__seeded_host(self))) {
+        self->since = weft__now();
+        weft__seeded_wait(self, ticket, until);
+    } else {
+        self->since = weft__now();
+        thread_sleep(self, ticket, until);
+    }
+    store_relaxed(&self->reason, (const char *)NULL);
+    switch (load_acquire(&self->wait) & 7) { /* the outcome stays until the next turn begins */
+    case WEFT__TIMED_OUT:
+        return -ETIMEDOUT;
+    case WEFT__CANCELLED:
+        return -ECANCELED;
+    default:
+        return 0;
+    }
+}
+
+int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
+                  struct weft__task *self, weft_deadline deadline, const char *reason,
+                  const void *object)
+{
+    if (deadline.ns == 0) {
+        weft__word_unlock(word);
+        return -ETIMEDOUT;
+    }
+    node->task = self;
+    node->result = 0;
+    node->ticket = weft__wait_begin(self);
+    weft__node_link(q, node);
+    weft__word_unlock(word);
+    int r = weft__wait(self, node->ticket, deadline, reason, object);
+    if (r < 0) {
+        weft__word_lock(word);
+        if (node->linked)
+            weft__node_unlink(q, node);
+        weft__word_unlock(word);
+    }
+    return r;
+}
+
+struct weft__wait_node *weft__claim_first(struct weft__wait_queue q)
+{
+    struct weft__wait_node *node;
+    while ((node = *q.first)) {
+        weft__node_unlink(q, node);
+        if (weft__claim(node->task, node->ticket, WEFT__WOKEN))
+            return node;
+    }
+    return NULL;
+}
+
+struct weft__task *weft__claim_all(struct weft__wait_queue q, int32_t result)
+{
+    struct weft__task *chain = NULL, **end = &chain;
+    struct weft__wait_node *node;
+    while ((node = weft__claim_first(q))) {
+        node->result = result;
+        node->task->next = NULL; /* claimed and parked: its link is ours */
+        *end = node->task;
+        end = &node->task->next;
+    }
+    return chain;
+}
+
+int weft__ready_all(struct weft__task *chain)
+{
+    int count = 0;
+    while (chain) {
+        struct weft__task *next = chain->next;
+        weft__ready(chain);
+        chain = next;
+        count++;
+    }
+    return count;
+}

@@ -1,0 +1,147 @@
+/* sched/wait.h - the one way to wait.
+ *
+ * A waiter is a node on its own stack, in a FIFO at the object, under the object's spin bit (bit 0 of
+ * its word). Who wants to end a wait claims it: compare-and-swap of task->wait from this turn's
+ * WAITING to an outcome; the first wins. Then, still under the spin bit, it takes the node out and
+ * copies what is handed over, and last makes the task ready. A waiter whose wait ended otherwise takes
+ * the spin bit before it leaves, so a node is never touched after its frame is gone.
+ *
+ *     word_lock(&obj->_word);
+ *     if (can be done now) { do it; word_unlock; return 0; }
+ *     r = weft__wait_on(&obj->_word, queue, &node, deadline, "lock", obj);   // unlocks
+ */
+#ifndef WEFT_SCHED_WAIT_H
+#define WEFT_SCHED_WAIT_H
+
+#include <errno.h>
+
+#include "sched/task.h"
+
+struct weft__wait_node {
+    struct weft__wait_node *next, *prev;
+    struct weft__task *task;
+    uint64_t ticket; /* task->wait of this turn */
+    void *value;     /* what is handed over, or where it goes */
+    int32_t result;  /* set by who wakes */
+    bool linked;
+};
+
+/* The two ends of a FIFO are fields of public structs. */
+struct weft__wait_queue {
+    struct weft__wait_node **first, **last;
+};
+#define WEFT__WAIT_QUEUE(first, last) \
+    ((struct weft__wait_queue){ (struct weft__wait_node **)(first), (struct weft__wait_node **)(last) })
+
+enum { WEFT__SPIN = 1 };
+
+void weft__word_lock_slow(uint32_t *word);
+
+static inline void weft__word_lock(uint32_t *word)
+{
+    uint32_t now = load_relaxed(word) & ~(uint32_t)WEFT__SPIN;
+    if (unlikely(!__atomic_compare_exchange_n(word, &now, now | WEFT__SPIN, false, __ATOMIC_ACQUIRE,
+                                              __ATOMIC_RELAXED)))
+        weft__word_lock_slow(word);
+}
+
+/* Only the holder of the spin bit changes the word's other bits, unless an object says otherwise. */
+static inline void weft__word_unlock(uint32_t *word)
+{
+    store_release(word, load_relaxed(word) & ~(uint32_t)WEFT__SPIN);
+}
+
+static inline void weft__word_unlock_to(uint32_t *word, uint32_t value)
+{
+    store_release(word, value);
+}
+
+/* Begin a turn: from here on a claim may come. Returns the ticket. */
+static inline uint64_t weft__wait_begin(struct weft__task *self)
+{
+    uint64_t ticket = ((load_relaxed(&self->wait) >> 3) + 1) << 3 |
+                      (unlikely(self->shield) ? WEFT__SHIELDED : WEFT__WAITING);
+    if (likely(weft__is_coroutine(self)))
+        store_release(&self->wait, ticket); /* cancels of a coroutine come by its own worker */
+    else {
+        store_relaxed(&self->sleeping, 1);
+        exchange_seq_cst(&self->wait, ticket); /* a thread's come from anywhere: then look at life */
+    }
+    return ticket;
+}
+
+static inline bool weft__claim(struct weft__task *task, uint64_t ticket, enum weft__wait_state outcome)
+{
+    uint64_t expected = ticket;
+    return swap_acq_rel(&task->wait, &expected, (ticket & ~(uint64_t)7) | outcome);
+}
+
+/* Wait for the end of the turn: 0 woken, -ETIMEDOUT, -ECANCELED. What the deadline means: time.h. */
+int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline, const char *reason,
+               const void *object);
+
+static inline bool weft__wait_is_open(uint64_t wait)
+{
+    return (wait & 7) == WEFT__WAITING || (wait & 7) == WEFT__SHIELDED;
+}
+
+/* Waits in between are neither cancelled nor bounded: for what must be done whatever happens. */
+struct weft__calm {
+    int64_t bound;
+};
+
+static inline struct weft__calm weft__calm_begin(struct weft__task *self)
+{
+    struct weft__calm before = { self->bound };
+    self->bound = INT64_MAX;
+    self->shield++;
+    return before;
+}
+
+static inline void weft__calm_end(struct weft__task *self, struct weft__calm before)
+{
+    self->bound = before.bound;
+    self->shield--;
+}
+
+/* At entry of every waiting call: 0; -ECANCELED; -ENOMEM: no record for a foreign thread. */
+static inline int weft__wait_enter(struct weft__task **self)
+{
+    *self = weft__self();
+    if (unlikely(!*self))
+        return -ENOMEM;
+    return unlikely(weft__is_cancelled(*self)) ? -ECANCELED : 0;
+}
+
+static inline void weft__node_link(struct weft__wait_queue q, struct weft__wait_node *node)
+{
+    node->next = NULL;
+    node->prev = *q.last;
+    node->linked = true;
+    *(*q.last ? &(*q.last)->next : q.first) = node;
+    *q.last = node;
+}
+
+static inline void weft__node_unlink(struct weft__wait_queue q, struct weft__wait_node *node)
+{
+    *(node->prev ? &node->prev->next : q.first) = node->next;
+    *(node->next ? &node->next->prev : q.last) = node->prev;
+    node->linked = false;
+}
+
+/* With the spin bit held: queue the node (its value is set), let go, wait. On a negative result the
+ * node has been taken out again. */
+int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
+                  struct weft__task *self, weft_deadline deadline, const char *reason,
+                  const void *object);
+
+/* With the spin bit held: claim the first waiter that is still waiting, take it out and return it;
+ * those whose wait ended otherwise are taken out on the way. NULL: nobody. Then hand over by node, let
+ * the spin bit go, and weft__ready(task): the node is gone with the spin bit. */
+struct weft__wait_node *weft__claim_first(struct weft__wait_queue q);
+
+/* With the spin bit held: claim all, chained by task->next. The caller makes them ready after. */
+struct weft__task *weft__claim_all(struct weft__wait_queue q, int32_t result);
+int weft__ready_all(struct weft__task *chain); /* how many */
+
+#endif

@@ -1,0 +1,71 @@
+/* cond.c - wait with a lock let go. The waiter is queued before the lock is, so no signal is missed. */
+#include <weft/cond.h>
+
+#include "sync/sync.h"
+
+static struct weft__wait_queue queue(weft_cond *cond)
+{
+    return WEFT__WAIT_QUEUE(&cond->_first, &cond->_last);
+}
+
+int weft_cond_init(weft_cond *cond, unsigned flags)
+{
+    int r = weft__object_flags(flags);
+    if (r == 0)
+        *cond = (weft_cond){ ._flags = flags };
+    return r;
+}
+
+int weft_cond_wait(weft_cond *cond, weft_lock *lock, weft_deadline deadline)
+{
+    struct weft__task *self;
+    if (!weft_lock_is_held(lock))
+        return -EPERM;
+    int r = weft__wait_enter(&self);
+    if (r < 0 || deadline.ns == 0)
+        return r < 0 ? r : -ETIMEDOUT;
+    struct weft__wait_node node = { .task = self };
+    weft__word_lock(&cond->_word);
+    node.ticket = weft__wait_begin(self);
+    weft__node_link(queue(cond), &node);
+    weft__word_unlock(&cond->_word);
+    weft__lock_let_go(lock, self);
+    r = weft__wait(self, node.ticket, deadline, "cond", cond);
+    if (r < 0) {
+        weft__word_lock(&cond->_word);
+        if (node.linked)
+            weft__node_unlink(queue(cond), &node);
+        weft__word_unlock(&cond->_word);
+    }
+    struct weft__calm calm = weft__calm_begin(self);
+    int again = weft_lock_acquire(lock, weft_never());
+    weft__calm_end(self, calm);
+    return again == WEFT_RECOVERED ? again : r;
+}
+
+int weft_cond_signal(weft_cond *cond)
+{
+    weft__point("signal");
+    weft__word_lock(&cond->_word);
+    struct weft__wait_node *node = weft__claim_first(queue(cond));
+    struct weft__task *task = node ? node->task : NULL;
+    weft__word_unlock(&cond->_word);
+    if (task)
+        weft__ready(task);
+    return task != NULL;
+}
+
+int weft_cond_broadcast(weft_cond *cond)
+{
+    weft__point("broadcast");
+    weft__word_lock(&cond->_word);
+    struct weft__task *all = weft__claim_all(queue(cond), 0);
+    weft__word_unlock(&cond->_word);
+    return weft__ready_all(all);
+}
+
+void weft_cond_fini(weft_cond *cond)
+{
+    WEFT_BUG_ON(cond->_first, "condition %p is torn down under a waiter", (void *)cond);
+    *cond = (weft_cond){ 0 };
+}

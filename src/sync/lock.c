@@ -1,0 +1,172 @@
+/* lock.c - mutual exclusion.
+ *
+ * Two locked instructions when nobody waits: 0 -> HELD and back. With waiters the WAITERS bit makes
+ * both fail into the slow path, under the spin bit; a release then hands the lock to the first waiter,
+ * which wakes up holding it. The owner keeps a list of the locks it holds, so that its end, or a fork
+ * that loses it, can give them on.
+ */
+#include <weft/lock.h>
+
+#include "sync/sync.h"
+
+enum { HELD = 2, WAITERS = 4, LOST = 8 }; /* LOST: its owner ended; the next one is told */
+
+static struct weft__wait_queue queue(weft_lock *lock)
+{
+    return WEFT__WAIT_QUEUE(&lock->_first, &lock->_last);
+}
+
+int weft_lock_init(weft_lock *lock, unsigned flags)
+{
+    int r = weft__object_flags(flags);
+    if (r == 0)
+        *lock = (weft_lock){ ._flags = flags };
+    return r;
+}
+
+static inline void own(weft_lock *lock, struct weft__task *self, const void *place)
+{
+    store_relaxed(&lock->_owner, self);
+    lock->_generation = weft__rt.generation;
+    lock->_place = place;
+    lock->_next_held = self->held;
+    self->held = lock;
+}
+
+static inline void disown(weft_lock *lock, struct weft__task *self)
+{
+    weft_lock **at = &self->held;
+    while (unlikely(*at != lock))
+        at = &(*at)->_next_held;
+    *at = lock->_next_held;
+    store_relaxed(&lock->_owner, (struct weft__task *)NULL);
+}
+
+static inline bool take_free(weft_lock *lock)
+{
+    uint32_t none = 0;
+    return __atomic_compare_exchange_n(&lock->_word, &none, HELD, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
+
+/* Not free, or a race: decide under the spin bit. */
+static cold int acquire_slowly(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
+                               const void *place)
+{
+    weft__word_lock(&lock->_word);
+    uint32_t word = load_relaxed(&lock->_word);
+    bool lost = word & LOST || (word & HELD && lock->_generation != weft__rt.generation &&
+                                load_relaxed(&lock->_owner) != self);
+    if (!(word & HELD) || lost) {
+        if (lost && lock->_generation != weft__rt.generation)
+            lock->_first = lock->_last = NULL; /* those who waited are lost in the fork too */
+        weft__word_unlock_to(&lock->_word, HELD | (lock->_first ? WAITERS : 0u));
+        own(lock, self, place);
+        return lost ? WEFT_RECOVERED : 0;
+    }
+    if (load_relaxed(&lock->_owner) == self) {
+        weft__word_unlock(&lock->_word);
+        return -EDEADLK;
+    }
+    struct weft__wait_node node;
+    store_relaxed(&lock->_word, word | WAITERS);
+    int r = weft__wait_on(&lock->_word, queue(lock), &node, self, deadline, "lock", lock);
+    if (r < 0)
+        return r;
+    own(lock, self, place);
+    return node.result;
+}
+
+int weft_lock_acquire(weft_lock *lock, weft_deadline deadline)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (unlikely(r < 0))
+        return r;
+    weft__point("acquire");
+    if (likely(take_free(lock))) {
+        own(lock, self, __builtin_return_address(0));
+        return 0;
+    }
+    return acquire_slowly(lock, self, deadline, __builtin_return_address(0));
+}
+
+static void hand_over(weft_lock *lock, uint32_t lost)
+{
+    weft__word_lock(&lock->_word);
+    struct weft__wait_node *node = weft__claim_first(queue(lock));
+    if (!node) {
+        weft__word_unlock_to(&lock->_word, lost);
+        return;
+    }
+    struct weft__task *next = node->task;
+    node->result = lost ? WEFT_RECOVERED : 0;
+    store_relaxed(&lock->_owner, next);
+    weft__word_unlock_to(&lock->_word, HELD | (lock->_first ? WAITERS : 0u));
+    weft__ready(next);
+}
+
+void weft__lock_let_go(weft_lock *lock, struct weft__task *self)
+{
+    disown(lock, self);
+    uint32_t held = HELD;
+    if (unlikely(!__atomic_compare_exchange_n(&lock->_word, &held, 0, false, __ATOMIC_RELEASE,
+                                              __ATOMIC_RELAXED)))
+        hand_over(lock, 0);
+}
+
+int weft_lock_release(weft_lock *lock)
+{
+    struct weft__task *self = weft__current;
+    if (unlikely(!self || load_relaxed(&lock->_owner) != self))
+        return -EPERM;
+    weft__lock_let_go(lock, self);
+    weft__point("release");
+    return 0;
+}
+
+void weft_lock_enter(weft_lock *lock)
+{
+    struct weft__task *self = weft__self();
+    WEFT_BUG_ON(!self, "weft_lock_enter: no memory for the thread's record");
+    weft__point("enter");
+    if (likely(take_free(lock))) {
+        own(lock, self, __builtin_return_address(0));
+        return;
+    }
+    struct weft__calm calm = weft__calm_begin(self);
+    int r = acquire_slowly(lock, self, weft_never(), __builtin_return_address(0));
+    weft__calm_end(self, calm);
+    WEFT_BUG_ON(r == -EDEADLK, "'%s' enters lock %p, which it holds already", weft__task_name(self),
+                (void *)lock);
+}
+
+void weft_lock_leave(weft_lock *lock)
+{
+    int r = weft_lock_release(lock);
+    WEFT_BUG_ON(r < 0, "'%s' leaves lock %p, which it does not hold",
+                weft__current ? weft__task_name(weft__current) : "thread", (void *)lock);
+}
+
+bool weft_lock_is_held(const weft_lock *lock)
+{
+    return weft__current && load_relaxed(&lock->_owner) == weft__current;
+}
+
+void weft_lock_fini(weft_lock *lock)
+{
+    WEFT_BUG_ON(load_relaxed(&lock->_word) & (HELD | WAITERS) && lock->_generation == weft__rt.generation,
+                "lock %p is torn down while it is held or waited for", (void *)lock);
+    *lock = (weft_lock){ 0 };
+}
+
+void weft__lock_abandon_all(struct weft__task *task)
+{
+    while (task->held) {
+        weft_lock *lock = task->held;
+        weft__report("weft: '%s' ended while holding lock %p; the next owner is told\n",
+                     weft__task_name(task), (void *)lock);
+        disown(lock, task);
+        hand_over(lock, LOST);
+    }
+}

@@ -1,0 +1,69 @@
+/* semaphore.c - a counter to wait for; released ones go to the first waiters directly. */
+#include <weft/semaphore.h>
+
+#include "sync/sync.h"
+
+static struct weft__wait_queue queue(weft_semaphore *sem)
+{
+    return WEFT__WAIT_QUEUE(&sem->_first, &sem->_last);
+}
+
+int weft_semaphore_init(weft_semaphore *sem, uint32_t value, uint32_t max, unsigned flags)
+{
+    int r = weft__object_flags(flags);
+    if (r == 0 && max && value > max)
+        r = -EINVAL;
+    if (r == 0)
+        *sem = (weft_semaphore){ ._flags = flags, ._value = value, ._max = max };
+    return r;
+}
+
+int weft_semaphore_acquire(weft_semaphore *sem, weft_deadline deadline)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (r < 0)
+        return r;
+    weft__point("semaphore acquire");
+    weft__word_lock(&sem->_word);
+    if (sem->_value > 0) {
+        store_relaxed(&sem->_value, sem->_value - 1);
+        weft__word_unlock(&sem->_word);
+        return 0;
+    }
+    struct weft__wait_node node;
+    return weft__wait_on(&sem->_word, queue(sem), &node, self, deadline, "semaphore", sem);
+}
+
+int weft_semaphore_release(weft_semaphore *sem, uint32_t n)
+{
+    struct weft__task *chain = NULL, **end = &chain;
+    struct weft__wait_node *node;
+    weft__point("semaphore release");
+    weft__word_lock(&sem->_word);
+    uint32_t most = sem->_max ? sem->_max : UINT32_MAX;
+    if (n > most - sem->_value) { /* those who wait would take some: then value is 0 */
+        weft__word_unlock(&sem->_word);
+        return -EOVERFLOW;
+    }
+    for (; n > 0 && (node = weft__claim_first(queue(sem))); n--) {
+        node->task->next = NULL;
+        *end = node->task;
+        end = &node->task->next;
+    }
+    store_relaxed(&sem->_value, sem->_value + n);
+    weft__word_unlock(&sem->_word);
+    weft__ready_all(chain);
+    return 0;
+}
+
+uint32_t weft_semaphore_value(const weft_semaphore *sem)
+{
+    return load_relaxed(&sem->_value);
+}
+
+void weft_semaphore_fini(weft_semaphore *sem)
+{
+    WEFT_BUG_ON(sem->_first, "semaphore %p is torn down under a waiter", (void *)sem);
+    *sem = (weft_semaphore){ 0 };
+}

@@ -1,0 +1,21 @@
+/* sync/sync.h - what the objects share. */
+#ifndef WEFT_SYNC_SYNC_H
+#define WEFT_SYNC_SYNC_H
+
+#include <errno.h>
+#include <weft/base.h>
+#include <weft/lock.h>
+
+#include "base/report.h"
+#include "sched/wait.h"
+
+/* Flags of an object's init. */
+static inline int weft__object_flags(unsigned flags)
+{
+    return flags & ~(unsigned)WEFT_SHARED ? -EINVAL : flags & WEFT_SHARED ? -ENOTSUP : 0;
+}
+
+void weft__lock_let_go(weft_lock *lock, struct weft__task *self); /* who holds it */
+void weft__lock_abandon_all(struct weft__task *task); /* it ends and holds locks */
+
+#endif
