@@ -13,8 +13,7 @@
  * Locks: growth (held through system calls, by whoever found a list empty) before a list's.
  * Readers of the table (top, low, find) take none; each field they read only grows.
  *
- * Guards come in chunks as stacks are needed: 64 first, so that a small program starts quickly. LeakSanitizer
- * is told of each stack by itself: it would read, and die of, a guard inside a larger region.
+ * Guards come in chunks as stacks are needed: 64 first, so that a small program starts quickly.
  * Tests: unit/os_stack.c.
  */
 #include "os/stack.h"
@@ -28,10 +27,6 @@
 #include "base/report.h"
 #include "base/sys.h"
 #include "os/uapi.h"
-
-#if defined(WEFT_ASAN)
-void __lsan_register_root_region(const void *begin, size_t size);
-#endif
 
 enum {
     SLOT_BITS = 10,
@@ -297,6 +292,23 @@ static void list_add_fresh(struct list *list, struct slab *slab, uint32_t from, 
     weft__spin_unlock(&list->spin);
 }
 
+/* LeakSanitizer reads what is mapped readable: it would die of a guard that is no mapping of its own.
+ * It reads /proc/self/maps again for every region, so where guards do no harm there is one a chunk. */
+static void tell_leak_checker(const struct slab *slab, uint32_t from, uint32_t to)
+{
+#if defined(WEFT_ASAN)
+    extern void __lsan_register_root_region(const void *begin, size_t size);
+    if (guard == GUARD_MPROTECT || guard == GUARD_NONE)
+        __lsan_register_root_region(guard_at(slab, from), (size_t)(to - from) << slab->shift);
+    else
+        for (uint32_t i = from; i < to; i++)
+            __lsan_register_root_region(guard_at(slab, i) + page_size(),
+                                        ((size_t)1 << slab->shift) - page_size());
+#else
+    (void)slab, (void)from, (void)to;
+#endif
+}
+
 static int grow_locked(struct list *list, enum weft__stack_class class)
 {
     weft__spin_lock(&list->spin);
@@ -316,11 +328,7 @@ static int grow_locked(struct list *list, enum weft__stack_class class)
     if (n < 0)
         return n;
     uint32_t to = from + (uint32_t)n;
-#if defined(WEFT_ASAN)
-    for (uint32_t i = from; i < to; i++)
-        __lsan_register_root_region(guard_at(slab, i) + page_size(),
-                                    ((size_t)1 << slab->shift) - page_size());
-#endif
+    tell_leak_checker(slab, from, to);
     slab->made = to;
     if (to == slab->count)
         list->growing = NULL;
@@ -328,7 +336,7 @@ static int grow_locked(struct list *list, enum weft__stack_class class)
     return 0;
 }
 
-static noinline int grow(struct list *list, enum weft__stack_class class)
+static cold int grow(struct list *list, enum weft__stack_class class)
 {
     weft__spin_lock(&growth);
     int r = grow_locked(list, class);

@@ -214,19 +214,19 @@ TEST_REAL(no_guards_are_no_guards, "the kernel's memory")
 
 static void many_stacks(const char *mode)
 {
-    enum { MANY = 100000 };
+    const int many = t_slow_build() ? 10000 : 100000;
     begin_with(mode);
     long maps = mappings(), before = resident_pages();
     uint32_t slots[512];
-    for (int got = 1; got < MANY;) {
+    for (int got = 1; got < many;) {
         int n = weft__stack_take(WEFT__STACK_64K, slots, ARRAY_LEN(slots));
         CHECK_GE(n, 1);
         got += n;
     }
-    CHECK_GE(weft__stack_slots(), MANY);
+    CHECK_GE(weft__stack_slots(), many);
     CHECK_LE(mappings() - maps, 10);
     if (!t_slow_build())
-        CHECK_LE(resident_pages() - before, MANY / 100);
+        CHECK_LE(resident_pages() - before, many / 100);
     check_guard(slots[0], true);
 }
 
@@ -319,12 +319,12 @@ static void survives_failures(const char *mode, long most)
 
 TEST_REAL_LONG(a_failing_kernel_is_enomem_and_a_later_try_works, "the kernel's memory", 60)
 {
-    survives_failures("madvise", 300);
+    survives_failures("madvise", t_slow_build() ? 25 : 300);
 }
 
 TEST_REAL_LONG(a_failing_kernel_is_enomem_with_mprotect_too, "the kernel's memory", 60)
 {
-    survives_failures("mprotect", 100);
+    survives_failures("mprotect", t_slow_build() ? 30 : 100);
 }
 
 static long refused[4];
