@@ -6,6 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -97,6 +98,23 @@ static inline void bench_print_memory(const char *what, long tasks, double bytes
     snprintf(figure, sizeof figure, tasks % 1000000 ? "%s_%ldk" : "%s_%ldm", what,
              tasks % 1000000 ? tasks / 1000 : tasks / 1000000);
     bench_print(figure, bytes / (double)tasks, "B");
+}
+
+/* Leave the calling thread, or the program that it becomes, only the first or the last of the cores that
+ * the first caller had: threads inherit what their maker has left. */
+static inline void bench_keep_core(bool first)
+{
+    static cpu_set_t may;
+    cpu_set_t one;
+    int core = -1;
+    if (CPU_COUNT(&may) == 0)
+        sched_getaffinity(0, sizeof may, &may);
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &may) && (core < 0 || !first))
+            core = i;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    sched_setaffinity(0, sizeof one, &one);
 }
 
 /* A small generator, so that every contender visits the same places. */

@@ -11,7 +11,6 @@
 #include "server.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -40,20 +39,6 @@ static void stop_server(void)
         kill(server, SIGKILL);
 }
 
-/* Leave this process, or the server that it becomes, only the first or the last of its cores. */
-static void keep_core(bool first)
-{
-    cpu_set_t may, one;
-    sched_getaffinity(0, sizeof may, &may);
-    int core = -1;
-    for (int i = 0; i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, &may) && (core < 0 || !first))
-            core = i;
-    CPU_ZERO(&one);
-    CPU_SET(core, &one);
-    sched_setaffinity(0, sizeof one, &one);
-}
-
 static void start_server(char **command, bool pinned)
 {
     int out[2];
@@ -61,7 +46,7 @@ static void start_server(char **command, bool pinned)
     bench_check(pipe(out) == 0, "pipe");
     if ((server = fork()) == 0) {
         if (pinned)
-            keep_core(true);
+            bench_keep_core(true);
         dup2(out[1], 1);
         close(out[0]);
         close(out[1]);
@@ -76,7 +61,7 @@ static void start_server(char **command, bool pinned)
             fputs(line, stdout); /* its version */
     bench_check(port > 0, "server starts");
     if (pinned)
-        keep_core(false);
+        bench_keep_core(false);
 }
 
 static double server_cpu(void) /* ns */

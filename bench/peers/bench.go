@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 const nsPerLap = 100e6
@@ -55,6 +56,31 @@ func bench(figure string, clock func() float64, run func(steps int)) {
 			steps *= 8
 		}
 	}
+}
+
+type cores [128]byte
+
+func affinity(call uintptr, set *cores) {
+	syscall.RawSyscall(call, 0, uintptr(len(set)), uintptr(unsafe.Pointer(set)))
+}
+
+var may = func() (all cores) {
+	affinity(syscall.SYS_SCHED_GETAFFINITY, &all)
+	return
+}()
+
+// Wire the calling goroutine to its thread, and that to the first or the last core of the process.
+func keepCore(first bool) {
+	var one cores
+	core := -1
+	runtime.LockOSThread()
+	for i := 0; i < 8*len(may); i++ {
+		if may[i/8]>>(i%8)&1 == 1 && (core < 0 || !first) {
+			core = i
+		}
+	}
+	one[core/8] = 1 << (core % 8)
+	affinity(syscall.SYS_SCHED_SETAFFINITY, &one)
 }
 
 // VmRSS and VmPTE, in bytes.

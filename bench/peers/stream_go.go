@@ -1,17 +1,14 @@
-// stream: one channel with 128 slots. "far": both ends are wired to threads of their own.
+// stream: one channel with 128 slots. "far": both ends are wired to threads on cores of their own.
 package main
 
-import (
-	"os"
-	"runtime"
-)
+import "os"
 
 func stream(wired bool) func(int) {
 	return func(values int) {
 		slots, done := make(chan int, 128), make(chan bool)
 		go func() {
 			if wired {
-				runtime.LockOSThread()
+				keepCore(false)
 			}
 			next := 0
 			for v := range slots {
@@ -31,7 +28,7 @@ func stream(wired bool) func(int) {
 
 func main() {
 	if len(os.Args) > 1 {
-		runtime.LockOSThread()
+		keepCore(true)
 		bench("stream_far", wall, stream(true))
 		return
 	}

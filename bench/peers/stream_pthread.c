@@ -1,4 +1,4 @@
-/* stream, "far" only: two threads, a ring of 128 slots under a mutex and two condition variables. */
+/* stream, "far" only: two threads on a core each, a ring of 128 slots under a mutex and two condition variables. */
 #include "bench.h"
 
 #include <gnu/libc-version.h>
@@ -12,6 +12,7 @@ static pthread_cond_t room = PTHREAD_COND_INITIALIZER, some = PTHREAD_COND_INITI
 
 static void *consume(void *arg)
 {
+    bench_keep_core(false);
     for (long next = 0; next < values; next++) {
         pthread_mutex_lock(&lock);
         while (head == tail)
@@ -49,5 +50,6 @@ int main(int argc, char **argv)
     if (argc == 1)
         return 0;
     bench_version(gnu_get_libc_version());
+    bench_keep_core(true);
     bench("stream_far", BENCH_WALL, stream);
 }
