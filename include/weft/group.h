@@ -46,7 +46,7 @@ typedef struct weft_group { /* private; 128 bytes */
     int32_t _result;  /* and its error */
     uint32_t _kept;   /* length of _ended */
     struct weft__task *_next; /* told by weft_group_next, forgotten at the next one */
-    uint64_t _reserved[2];
+    uint64_t _reserved[3];
 } weft_group;
 
 /* Options of a spawn; zero them, then set size and what you need. */

@@ -16,7 +16,7 @@ typedef struct weft_stream { /* private; 96 bytes */
     weft_conn *conn;
     unsigned char *in, *out;
     size_t half, begin, end, pending; /* input lies at begin..end, output at 0..pending */
-    uint64_t _reserved[3];
+    uint64_t _reserved[4];
 } weft_stream;
 
 /* Put a stream over a descriptor or a connection, with the caller's buffer: one half for what was read

@@ -34,7 +34,7 @@ enum {
     SLABS = 1 << 14, /* a TiB of addresses */
     FIRST_CHUNK = 64,
     CHUNK = 512,
-    BATCH = 64, /* ranges in one process_madvise; 1 KiB of stack, and more is no faster */
+    TRIM_CHUNK = 64, /* 1 KiB of the caller's stack */
 };
 
 static const uint32_t NONE = UINT32_MAX;
@@ -89,10 +89,10 @@ static inline char *guard_at(const struct slab *slab, uint32_t index)
 enum guard { GUARD_MADVISE, GUARD_POISON, GUARD_MPROTECT, GUARD_NONE, GUARDS };
 
 static const char *const guard_names[GUARDS] = { "madvise", "poison", "mprotect", "none" };
-static unsigned guard; /* only ever moves on to the next */
-static uint32_t protected, protected_max;
+static unsigned guard;                /* only ever moves on to the next */
+static uint32_t guarded, guarded_max; /* by mprotect */
 
-/* One advice for up to BATCH ranges, in one call where the kernel lets us (6.13; before it took few
+/* One advice for all ranges, in one call where the kernel lets us (6.13; before it took few
  * kinds of advice). How many ranges have it, or -errno when none. */
 static int advise(const struct iovec *ranges, unsigned count, int advice)
 {
@@ -117,23 +117,14 @@ static int advise(const struct iovec *ranges, unsigned count, int advice)
     return (int)done;
 }
 
-/* Each of these guards stacks [from, from + count) of a slab: how many, or -errno when none. */
+/* Each of these guards stacks [from, from + count) of a slab, count <= CHUNK: how many, or -errno when
+ * none. Under the growth lock. */
 static int guard_by_madvise(const struct slab *slab, uint32_t from, uint32_t count)
 {
-    struct iovec ranges[BATCH];
-    uint32_t done = 0;
-    while (done < count) {
-        unsigned n = 0;
-        for (; n < BATCH && done + n < count; n++)
-            ranges[n] = (struct iovec){ guard_at(slab, from + done + n), page_size() };
-        int r = advise(ranges, n, MADV_GUARD_INSTALL);
-        if (r < 0)
-            return done ? (int)done : r;
-        done += (uint32_t)r;
-        if ((unsigned)r < n)
-            break;
-    }
-    return (int)done;
+    static struct iovec ranges[CHUNK];
+    for (uint32_t i = 0; i < count; i++)
+        ranges[i] = (struct iovec){ guard_at(slab, from + i), page_size() };
+    return advise(ranges, count, MADV_GUARD_INSTALL);
 }
 
 /* The markers outlive the descriptor that made them. */
@@ -183,18 +174,18 @@ static int guard_by_mprotect(const struct slab *slab, uint32_t from, uint32_t co
     static bool told;
     int r = -ENOMEM;
     uint32_t done = 0;
-    if (!protected_max)
-        protected_max = mappings_allowed() / 32 * 15;
-    for (; done < count && protected < protected_max; done++, protected++)
+    if (!guarded_max)
+        guarded_max = mappings_allowed() / 32 * 15;
+    for (; done < count && guarded < guarded_max; done++, guarded++)
         if ((r = weft__sys_mprotect(guard_at(slab, from + done), page_size(), PROT_NONE)) < 0)
             break;
     if (done)
         return (int)done;
     if (!told) {
         told = true;
-        weft__report("weft: no more stacks: the guards of %u, by mprotect, are what vm.max_map_count "
-                     "allows (Linux 6.13 needs no mappings for them)",
-                     protected);
+        weft__report("weft: no more stacks: the guards of %u, by mprotect, are all that "
+                     "vm.max_map_count allows (Linux 6.13 needs no mappings for them)",
+                     guarded);
     }
     return r;
 }
@@ -382,10 +373,10 @@ void weft__stack_give(enum weft__stack_class class, const uint32_t *slots, unsig
 
 void weft__stack_trim(const uint32_t *slots, unsigned count)
 {
-    struct iovec ranges[BATCH];
+    struct iovec ranges[TRIM_CHUNK];
     size_t page = page_size();
     for (unsigned done = 0, n; done < count; done += n) {
-        for (n = 0; n < BATCH && done + n < count; n++) {
+        for (n = 0; n < TRIM_CHUNK && done + n < count; n++) {
             size_t size = page;
             char *low = weft__stack_low(slots[done + n], &size);
             ranges[n] = (struct iovec){ low, size - page };
@@ -442,10 +433,10 @@ uint32_t weft__stack_slots(void)
 void weft__stack_forked(void)
 {
     growth = (weft__spin){ 0 };
-    for (int class = 0; class < WEFT__STACK_CLASSES; class++) {
-        lists[class].spin = (weft__spin){ 0 };
-        lists[class].head = NONE;
-        lists[class].growing = NULL;
+    for (int kind = 0; kind < WEFT__STACK_CLASSES; kind++) {
+        lists[kind].spin = (weft__spin){ 0 };
+        lists[kind].head = NONE;
+        lists[kind].growing = NULL;
     }
     for (uint32_t i = 0; i < slab_count; i++) {
         struct slab *slab = &slabs[i];

@@ -17,11 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum weft__stack_class {
-    WEFT__STACK_64K,
-    WEFT__STACK_256K,
-    WEFT__STACK_CLASSES
-};
+enum weft__stack_class { WEFT__STACK_64K, WEFT__STACK_256K, WEFT__STACK_CLASSES };
 
 enum { WEFT__STACK_DESCRIPTOR = 512 };
 

@@ -124,7 +124,7 @@ bool weft__deque_pop(struct weft__deque *deque, const struct weft_group *group,
         return false;
     /* Only the owner writes slots: it may look before it has the element. */
     const struct slot *slot = slot_at(deque->ring, bottom);
-    if (load_relaxed(&slot->words[2]) != (word)(uintptr_t)group)
+    if (group && load_relaxed(&slot->words[2]) != (word)(uintptr_t)group)
         return false;
 
     exchange_seq_cst(&deque->bottom, bottom);
@@ -171,7 +171,8 @@ int64_t weft__deque_length(const struct weft__deque *deque)
     return length > 0 ? length : 0;
 }
 
-unsigned weft__deque_steal(struct weft__deque *from, struct weft__deque *into, struct weft__closure *out)
+unsigned weft__deque_steal(struct weft__deque *from, struct weft__deque *into,
+                           struct weft__closure *out)
 {
     int64_t half = (weft__deque_length(from) + 1) / 2;
     unsigned want = half < STEAL_MAX ? (unsigned)half : STEAL_MAX, got = 0;

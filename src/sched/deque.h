@@ -29,10 +29,10 @@ struct weft__closure {
 struct weft__ring;
 
 struct weft__deque {
-    int64_t top __attribute__((aligned(64))); /* thieves */
+    int64_t top __attribute__((aligned(64)));    /* thieves */
     int64_t bottom __attribute__((aligned(64))); /* this and the rest: the owner */
-    int64_t limit;                               /* up to here bottom may go without a look at top */
-    struct weft__ring *ring;                     /* NULL until the first push */
+    int64_t limit;           /* up to here bottom may go without a look at top */
+    struct weft__ring *ring; /* NULL until the first push */
 };
 
 void weft__deque_fini(struct weft__deque *deque); /* zeroed memory is an empty deque */
@@ -41,7 +41,7 @@ void weft__deque_fini(struct weft__deque *deque); /* zeroed memory is an empty d
 int weft__deque_push(struct weft__deque *deque, const struct weft__closure *closure);
 
 /* Owner: the last one pushed, if it is still there and belongs to this group (a group's waiter runs
- * its own tasks only); false else. */
+ * its own tasks only; NULL: any); false else. */
 bool weft__deque_pop(struct weft__deque *deque, const struct weft_group *group,
                      struct weft__closure *out);
 
@@ -54,6 +54,7 @@ int64_t weft__deque_length(const struct weft__deque *deque);
 /* Take half of what another deque holds, at most 32, rounded up: the first into *out, the others
  * pushed onto into, whose owner the caller is. How many in all; 0: nothing there. What cannot be
  * pushed for want of memory is not taken. */
-unsigned weft__deque_steal(struct weft__deque *from, struct weft__deque *into, struct weft__closure *out);
+unsigned weft__deque_steal(struct weft__deque *from, struct weft__deque *into,
+                           struct weft__closure *out);
 
 #endif

@@ -226,6 +226,15 @@ static struct weft__worker *home_of(weft_group *group, struct weft__task *self)
     return swap_acq_rel(&group->_worker, &none, home) ? home : none;
 }
 
+static int inject(const struct weft__closure *closure)
+{
+    weft__spin_lock(&weft__rt.injector_spin);
+    int r = weft__deque_push(&weft__rt.injector, closure);
+    weft__spin_unlock(&weft__rt.injector_spin);
+    weft__wake_one();
+    return r;
+}
+
 /* Put a closure where its group's promise wants it. */
 static int enqueue(weft_group *group, struct weft__task *self, const struct weft__closure *closure)
 {
@@ -247,10 +256,7 @@ static int enqueue(weft_group *group, struct weft__task *self, const struct weft
         if (load_relaxed(&weft__rt.parked) && weft__deque_length(deque) > 1)
             weft__wake_one();
     } else {
-        weft__spin_lock(&weft__rt.injector_spin);
-        r = weft__deque_push(&weft__rt.injector, closure);
-        weft__spin_unlock(&weft__rt.injector_spin);
-        weft__wake_one();
+        r = inject(closure);
     }
     return r;
 }
@@ -421,6 +427,28 @@ int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg
         r = spawn_record(group, self, kind, flags, fn, arg, size, more, site);
     }
     weft__point("spawn");
+    return r;
+}
+
+int weft__group_spawn_event(weft_group *group, struct weft__worker *worker, weft_fn *fn, void *arg,
+                            const char *site)
+{
+    struct weft__closure closure = { .fn = fn, .arg = arg, .group = group, .site = site };
+    add_relaxed(&group->_word, 1);
+    add_relaxed(&weft__rt.outside_started, 1);
+    int r = -1;
+    if (worker && weft__current && weft__current->worker == worker) {
+        r = weft__deque_push(&worker->fifo, &closure);
+        worker->unstarted = true;
+        if (load_relaxed(&weft__rt.parked) && weft__deque_length(&worker->fifo) > 1)
+            weft__wake_one();
+    } else {
+        r = inject(&closure);
+    }
+    if (r < 0) {
+        add_relaxed(&weft__rt.outside_ended, 1);
+        weft__group_publish(group, 1);
+    }
     return r;
 }
 

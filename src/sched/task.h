@@ -109,11 +109,19 @@ struct weft__task {
 
 _Static_assert(sizeof(struct weft__task) <= WEFT__STACK_DESCRIPTOR, "a record fits its place");
 
-/* What wakes a worker or is harvested for it: embedded in whatever is registered with its epoll. */
+/* What is registered with a worker's epoll: embedded in type-stable memory. The event's data is its
+ * address with a generation in the upper 16 bits, because an event may be on its way while the thing it
+ * was for ends and another begins in the same place. */
 struct weft__source {
-    /* Called by the worker it is registered with, or with NULL by the watch while that one is busy. */
-    void (*ready)(struct weft__source *source, uint32_t events, struct weft__worker *on);
+    /* Called by the owner's own thread, or by the watch while that one is busy; may not wait. */
+    void (*ready)(struct weft__source *source, uint16_t generation, uint32_t events,
+                  struct weft__worker *owner);
 };
+
+static inline uint64_t weft__source_data(struct weft__source *source, uint16_t generation)
+{
+    return (uint64_t)(uintptr_t)source | (uint64_t)generation << 48;
+}
 
 enum weft__worker_state { WEFT__RUNNING, WEFT__PARKED, WEFT__FROZEN, WEFT__LEFT };
 
@@ -150,7 +158,7 @@ struct weft__worker {
     uint32_t state;                                        /* enum weft__worker_state */
     int epfd, wake_fd;
     unsigned index;
-    uint32_t idle_load; /* connections registered here */
+    uint32_t conns; /* atomic: connections registered here */
     uint64_t watched_epoch; /* the watch's */
     int64_t watched_since;
 };
@@ -288,6 +296,9 @@ void weft__group_left(struct weft__member *member, int result);
 void weft__group_publish(weft_group *group, uint32_t count);
 void weft__group_keep(struct weft__task *task);
 void weft__group_fail(weft_group *group, uint64_t who, int err);
+/* Start fn(arg) in a group from an event: no task is the caller. worker: whose queue, NULL: anyone's. */
+int weft__group_spawn_event(weft_group *group, struct weft__worker *worker, weft_fn *fn, void *arg,
+                            const char *site);
 void weft__group_cancel_all(weft_group *group); /* the background's too */
 void weft__background_init(void);
 uint64_t weft__group_open(const weft_group *group); /* tasks of a background group that live */

@@ -19,10 +19,15 @@
 #include "base/base.h"
 #include "base/report.h"
 
-enum { LEVELS = WEFT__WHEEL_LEVELS, SLOTS = WEFT__WHEEL_SLOTS, SHIFT = WEFT__WHEEL_SHIFT, DIGIT = 6 };
+enum {
+    LEVELS = WEFT__WHEEL_LEVELS,
+    SLOTS = WEFT__WHEEL_SLOTS,
+    SHIFT = WEFT__WHEEL_SHIFT,
+    DIGIT = 6
+};
 
 _Static_assert(SLOTS == 1 << DIGIT, "a slot is a digit");
-_Static_assert(LEVELS * DIGIT + SHIFT > 63, "every time has its place");
+_Static_assert(LEVELS *DIGIT + SHIFT > 63, "every time has its place");
 
 static inline uint64_t expiry(int64_t when)
 {

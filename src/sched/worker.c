@@ -391,33 +391,32 @@ void weft__wake_one(void)
     }
 }
 
-void weft__poll(struct weft__worker *worker, int64_t timeout)
+/* The kernel's events; data 0 is the wake-up, which only the owner takes: a harvest eats none. */
+static int dispatch(struct weft__worker *worker, int64_t timeout, bool own)
 {
     struct epoll_event events[EVENTS];
-    int n = weft__sys_epoll_wait(worker->epfd, events, EVENTS, timeout);
+    int n = weft__sys_epoll_wait(worker->epfd, events, EVENTS, timeout), found = 0;
     for (int i = 0; i < n; i++) {
-        struct weft__source *source = events[i].data.ptr;
-        if (source) {
-            source->ready(source, events[i].events, worker);
-        } else {
-            uint64_t count; /* level-triggered and read by its owner only: a harvest eats no wake-up */
+        uint64_t data = events[i].data.u64, count;
+        if (data) {
+            struct weft__source *source = (struct weft__source *)(uintptr_t)(data << 16 >> 16);
+            source->ready(source, (uint16_t)(data >> 48), events[i].events, worker);
+            found++;
+        } else if (own) {
             weft__sys_read(worker->wake_fd, &count, sizeof count);
         }
     }
+    return found;
+}
+
+void weft__poll(struct weft__worker *worker, int64_t timeout)
+{
+    dispatch(worker, timeout, true);
 }
 
 int weft__harvest(struct weft__worker *worker)
 {
-    struct epoll_event events[EVENTS];
-    int n = weft__sys_epoll_wait(worker->epfd, events, EVENTS, 0), found = 0;
-    for (int i = 0; i < n; i++) {
-        struct weft__source *source = events[i].data.ptr;
-        if (source) {
-            source->ready(source, events[i].events, NULL);
-            found++;
-        }
-    }
-    return found;
+    return dispatch(worker, 0, false);
 }
 
 static void fire_timers(struct weft__worker *worker, int64_t now)
@@ -692,7 +691,7 @@ void weft__worker_init(struct weft__worker *worker, unsigned index)
 
 int weft__worker_open(struct weft__worker *worker)
 {
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+    struct epoll_event event = { .events = EPOLLIN, .data.u64 = 0 };
     int r = worker->epfd = weft__sys_epoll_create();
     if (r >= 0)
         r = worker->wake_fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC);

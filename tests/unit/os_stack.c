@@ -89,13 +89,13 @@ TEST(a_slot_tells_its_stack_and_an_address_its_slot)
     CHECK_EQ(weft__stack_slots(), 0);
     CHECK(!weft__stack_top(0));
     CHECK(!weft__stack_low(0, &size));
-    for (int class = 0; class < WEFT__STACK_CLASSES; class++)
+    for (int kind = 0; kind < WEFT__STACK_CLASSES; kind++)
         for (unsigned got = 0; got < ARRAY_LEN(slots);) {
-            int n = weft__stack_take((enum weft__stack_class)class, slots + got,
+            int n = weft__stack_take((enum weft__stack_class)kind, slots + got,
                                      (unsigned)ARRAY_LEN(slots) - got);
             CHECK_GE(n, 1);
             for (; n > 0; n--, got++) {
-                check_stack(slots[got], sizes[class]);
+                check_stack(slots[got], sizes[kind]);
                 CHECK_LT(slots[got], weft__stack_slots());
                 CHECK(!got || slots[got] > slots[got - 1]);
             }
@@ -172,8 +172,8 @@ static void guards_hold(const char *mode, bool works)
     begin_with(mode);
     uint32_t slots[100];
     size_t size;
-    for (int class = 0; class < WEFT__STACK_CLASSES; class++) {
-        int n = weft__stack_take((enum weft__stack_class)class, slots, 100);
+    for (int kind = 0; kind < WEFT__STACK_CLASSES; kind++) {
+        int n = weft__stack_take((enum weft__stack_class)kind, slots, 100);
         CHECK_GE(n, 1);
         for (int i = 0; i < n; i++)
             check_guard(slots[i], works);
@@ -183,7 +183,8 @@ static void guards_hold(const char *mode, bool works)
         pid_t child = fork();
         CHECK_GE(child, 0);
         if (child == 0) {
-            char *low = weft__stack_low(slots[0], &size), *last = weft__stack_low(slots[n - 1], &size);
+            char *low = weft__stack_low(slots[0], &size),
+                 *last = weft__stack_low(slots[n - 1], &size);
             _exit(faults(low - 1, true) == works && faults(last - 1, true) == works ? 0 : 1);
         }
         int status;
@@ -263,8 +264,8 @@ TEST_REAL_LONG(mprotect_ends_with_one_report_and_leaves_mappings_to_others, "mem
     CHECK_EQ(reports, 1);
     CHECK_GE(got, 1000);
     for (int i = 0; i < 200; i++)
-        CHECK(mmap(NULL, 8192, i & 1 ? PROT_READ : PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
-              MAP_FAILED);
+        CHECK(mmap(NULL, 8192, i & 1 ? PROT_READ : PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                   0) != MAP_FAILED);
     uint32_t slot = 0;
     weft__stack_give(WEFT__STACK_64K, &slot, 1);
     CHECK_EQ(take_one(WEFT__STACK_64K), 0);

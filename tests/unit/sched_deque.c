@@ -17,8 +17,11 @@ static int nothing(void *arg)
 /* Every word tells which closure it is, so that a torn copy shows. */
 static struct weft__closure numbered(uint64_t n, void *group)
 {
-    struct weft__closure closure = { .fn = nothing, .arg = (void *)(uintptr_t)n, .group = group,
-                                     .site = (const char *)(uintptr_t)n, .size = (uint32_t)n,
+    struct weft__closure closure = { .fn = nothing,
+                                     .arg = (void *)(uintptr_t)n,
+                                     .group = group,
+                                     .site = (const char *)(uintptr_t)n,
+                                     .size = (uint32_t)n,
                                      .flags = (uint32_t)n };
     for (int i = 0; i < 3; i++)
         memcpy(closure.u.copy + 8 * i, &n, sizeof n);
@@ -93,6 +96,9 @@ TEST(pop_leaves_what_belongs_to_another_group)
     CHECK_EQ(number_of(&out), 2);
     CHECK(weft__deque_pop(&deque, (void *)&mine, &out));
     CHECK_EQ(number_of(&out), 1);
+    CHECK_EQ(weft__deque_push(&deque, &closure), 0);
+    CHECK(weft__deque_pop(&deque, NULL, &out));
+    CHECK_EQ(number_of(&out), 2);
     weft__deque_fini(&deque);
 }
 

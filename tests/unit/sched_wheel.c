@@ -17,9 +17,9 @@ TEST(a_timer_fires_at_the_first_tick_not_before_its_time)
 {
     static struct weft__wheel wheel;
     struct weft__timer timer = { 0 };
-    static const int64_t spans[] = { 1,           TICK - 1,   TICK,         TICK + 1,  63 * TICK,
-                                     64 * TICK,   65 * TICK,  4096 * TICK,  YEAR / 2,  9 * YEAR,
-                                     100 * YEAR,  291 * YEAR };
+    static const int64_t spans[] = { 1,         TICK - 1,  TICK,       TICK + 1,
+                                     63 * TICK, 64 * TICK, 65 * TICK,  4096 * TICK,
+                                     YEAR / 2,  9 * YEAR,  100 * YEAR, 291 * YEAR };
     static const int64_t starts[] = { 0, 5, TICK * 64 - 1, 12345678901234567, YEAR };
     for (size_t s = 0; s < ARRAY_LEN(starts); s++)
         for (size_t i = 0; i < ARRAY_LEN(spans); i++) {

@@ -1,0 +1,541 @@
+/* conn.c - connections that hold no stack and no worker while they are idle, and serving them.
+ *
+ * A connection is registered once, edge-triggered, with the epoll of one worker. Its state says who owns
+ * it: IDLE nobody, RUNNING its handler, CLOSING whoever closes it. An event on an idle one starts the
+ * handler, as a closure that any worker may steal; on a running one it wakes the reader or is kept as a
+ * mark (`edge`), so that none is lost between a try and the wait. The event may come by the worker
+ * itself or, while it computes, by the watch, which hands the handler to whoever is free.
+ *
+ * The records are type-stable and never freed: an event that is on its way while a connection closes
+ * finds another generation there and is dropped.
+ */
+#include "io/io.h"
+
+#include <string.h>
+
+#include <weft/group.h>
+#include <weft/lock.h>
+#include <weft/semaphore.h>
+
+#include "base/alloc.h"
+
+enum { STATE_FREE, STATE_IDLE, STATE_RUNNING, STATE_CLOSING };
+enum { SLAB = 64, UNREAD_MAX = 65536, SHED_PAUSE_MS = 10 };
+
+struct serve;
+
+struct weft_conn {
+    struct weft__source source;
+    uint32_t word; /* spin bit of what follows */
+    uint16_t generation;
+    uint8_t state;
+    bool edge_in, edge_out; /* came since the last try */
+    bool emptied;           /* the last read found less than it asked for */
+    bool finished;          /* the peer has: a short read proves nothing then */
+    bool wants_out;         /* registered for EPOLLOUT too */
+    bool detached;
+    int fd;
+    struct weft__wait_node *reader, *reader_last, *writer, *writer_last;
+    struct weft__worker *worker; /* whose epoll has it */
+    struct serve *serve;
+    struct weft_conn *next, *prev; /* of its server's; of the free list */
+    int64_t idle_since;
+    void *user;
+    unsigned char *unread; /* unread_from .. unread_size is to be read first */
+    uint32_t unread_from, unread_size, unread_room;
+};
+
+struct serve {
+    struct weft_serve options;
+    weft_conn_fn *handler;
+    weft_group group;
+    weft_lock lock; /* of the list */
+    struct weft_conn *first;
+    weft_semaphore room;
+    bool ending; /* atomic */
+    int reserve; /* a descriptor kept for the day when there are none */
+    bool shedding;
+};
+
+static struct weft_conn *spare;
+static weft__spin spare_spin;
+
+static void on_event(struct weft__source *source, uint16_t generation, uint32_t events,
+                     struct weft__worker *owner);
+
+static struct weft_conn *conn_new(void)
+{
+    weft__spin_lock(&spare_spin);
+    if (!spare) {
+        struct weft_conn *slab = weft__alloc(SLAB * sizeof *slab, 64);
+        for (int i = 0; slab && i < SLAB; i++) {
+            slab[i] = (struct weft_conn){ .source = { on_event }, .fd = -1, .next = spare };
+            spare = &slab[i];
+        }
+    }
+    struct weft_conn *conn = spare;
+    if (conn)
+        spare = conn->next;
+    weft__spin_unlock(&spare_spin);
+    return conn;
+}
+
+static void conn_free(struct weft_conn *conn)
+{
+    weft__release(conn->unread, conn->unread_room);
+    conn->unread = NULL;
+    conn->unread_from = conn->unread_size = conn->unread_room = 0;
+    weft__spin_lock(&spare_spin);
+    conn->next = spare;
+    spare = conn;
+    weft__spin_unlock(&spare_spin);
+}
+
+static struct weft__wait_queue readers(struct weft_conn *conn)
+{
+    return WEFT__WAIT_QUEUE(&conn->reader, &conn->reader_last);
+}
+
+static struct weft__wait_queue writers(struct weft_conn *conn)
+{
+    return WEFT__WAIT_QUEUE(&conn->writer, &conn->writer_last);
+}
+
+/* -- events ----------------------------------------------------------------------------------------- */
+
+static int conn_main(void *arg);
+
+static void on_event(struct weft__source *source, uint16_t generation, uint32_t events,
+                     struct weft__worker *owner)
+{
+    struct weft_conn *conn = container_of(source, struct weft_conn, source);
+    struct weft__wait_node *reader = NULL, *writer = NULL;
+    struct weft__task *wake[2] = { NULL, NULL };
+    bool start = false;
+    weft__word_lock(&conn->word);
+    if (conn->generation != generation || conn->state == STATE_FREE) {
+        weft__word_unlock(&conn->word);
+        return;
+    }
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        conn->finished = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        conn->edge_in = true;
+        reader = weft__claim_first(readers(conn));
+        start = conn->state == STATE_IDLE;
+        if (start)
+            conn->state = STATE_RUNNING;
+    }
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+        conn->edge_out = true;
+        writer = weft__claim_first(writers(conn));
+    }
+    /* Queued under the spin bit, so that the server's end sees it idle or counted. Without the memory to
+     * queue it it lies idle still, and the next sweep closes it. */
+    if (start &&
+        weft__group_spawn_event(&conn->serve->group, owner, conn_main, conn, "connection handler") < 0) {
+        conn->state = STATE_IDLE;
+        conn->idle_since = INT64_MIN;
+    }
+    wake[0] = reader ? reader->task : NULL;
+    wake[1] = writer ? writer->task : NULL;
+    weft__word_unlock(&conn->word);
+    for (int i = 0; i < 2; i++)
+        if (wake[i])
+            weft__ready(wake[i]);
+}
+
+/* Wait for the next edge, if none came since the last try. */
+int weft__conn_wait(weft_conn *conn, unsigned events, weft_deadline deadline, const char *reason)
+{
+    bool in = events & POLLIN;
+    bool *edge = in ? &conn->edge_in : &conn->edge_out;
+    if (deadline.ns == 0)
+        return -ETIMEDOUT;
+    weft__word_lock(&conn->word);
+    if (!in && !conn->wants_out) {
+        struct epoll_event event = {
+            .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+            .data.u64 = weft__source_data(&conn->source, conn->generation),
+        };
+        int r = weft__sys_epoll_ctl(conn->worker->epfd, EPOLL_CTL_MOD, conn->fd, &event);
+        if (r < 0) {
+            weft__word_unlock(&conn->word);
+            return r;
+        }
+        conn->wants_out = true; /* if it is writable already, the edge comes now */
+    }
+    if (*edge) {
+        *edge = false;
+        weft__word_unlock(&conn->word);
+        return (int)events;
+    }
+    struct weft__wait_node node;
+    int r = weft__wait_on(&conn->word, in ? readers(conn) : writers(conn), &node, weft__current,
+                          deadline, reason, conn);
+    if (r == 0) {
+        weft__word_lock(&conn->word);
+        *edge = false;
+        weft__word_unlock(&conn->word);
+    }
+    return r < 0 ? r : (int)events;
+}
+
+/* -- reading and writing ----------------------------------------------------------------------------- */
+
+ssize_t weft_conn_read(weft_conn *conn, void *buf, size_t size, weft_deadline deadline)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (r < 0 || size == 0)
+        return r;
+    if (conn->unread_from < conn->unread_size) {
+        size_t have = conn->unread_size - conn->unread_from, n = have < size ? have : size;
+        memcpy(buf, conn->unread + conn->unread_from, n);
+        conn->unread_from += (uint32_t)n;
+        if (n == have) {
+            weft__release(conn->unread, conn->unread_room);
+            conn->unread = NULL;
+            conn->unread_from = conn->unread_size = conn->unread_room = 0;
+        }
+        return (ssize_t)n;
+    }
+    struct weft__target target = { .fd = conn->fd, .conn = conn };
+    conn->emptied = true; /* unless the read is a full one */
+    ssize_t n = weft__read(&target, &(struct iovec){ buf, size }, 1, -1, deadline);
+    if (n == (ssize_t)size || n == 0)
+        conn->emptied = false;
+    return n;
+}
+
+int weft_conn_unread(weft_conn *conn, const void *data, size_t size)
+{
+    size_t have = conn->unread_size - conn->unread_from;
+    if (size == 0)
+        return 0;
+    if (size + have > UNREAD_MAX)
+        return -EMSGSIZE;
+    unsigned char *all = weft__alloc(size + have, 16);
+    if (!all)
+        return -ENOMEM;
+    memcpy(all, data, size);
+    if (have)
+        memcpy(all + size, conn->unread + conn->unread_from, have);
+    weft__release(conn->unread, conn->unread_room);
+    conn->unread = all;
+    conn->unread_from = 0;
+    conn->unread_size = conn->unread_room = (uint32_t)(size + have);
+    return 0;
+}
+
+ssize_t weft_conn_writev(weft_conn *conn, const struct iovec *iov, int count, weft_deadline deadline)
+{
+    struct weft__task *self;
+    struct weft__target target = { .fd = conn->fd, .conn = conn };
+    int r = weft__wait_enter(&self);
+    return r < 0 ? r : weft__write(&target, iov, count, -1, deadline);
+}
+
+ssize_t weft_conn_write(weft_conn *conn, const void *buf, size_t size, weft_deadline deadline)
+{
+    if (size == 0)
+        return 0;
+    return weft_conn_writev(conn, &(struct iovec){ (void *)(uintptr_t)buf, size }, 1, deadline);
+}
+
+ssize_t weft_conn_sendfile(weft_conn *conn, int file, off_t offset, size_t size, weft_deadline deadline)
+{
+    struct weft__task *self;
+    struct weft__target target = { .fd = conn->fd, .conn = conn };
+    int r = weft__wait_enter(&self);
+    return r < 0 ? r : weft__sendfile(&target, file, offset, size, deadline);
+}
+
+void *weft_conn_user(const weft_conn *conn)
+{
+    return conn->user;
+}
+
+void weft_conn_user_set(weft_conn *conn, void *user)
+{
+    conn->user = user;
+}
+
+void *weft_conn_server_user(const weft_conn *conn)
+{
+    return conn->serve->options.user;
+}
+
+int weft_conn_fd(const weft_conn *conn)
+{
+    return conn->fd;
+}
+
+bool weft_conn_is_ending(const weft_conn *conn)
+{
+    return load_relaxed(&conn->serve->ending);
+}
+
+/* -- a connection's life ------------------------------------------------------------------------------ */
+
+/* The caller owns it (RUNNING or CLOSING). */
+static void conn_end(struct weft_conn *conn, bool detach)
+{
+    struct serve *serve = conn->serve;
+    weft_lock_enter(&serve->lock);
+    *(conn->prev ? &conn->prev->next : &serve->first) = conn->next;
+    if (conn->next)
+        conn->next->prev = conn->prev;
+    weft_lock_leave(&serve->lock);
+    if (serve->options.on_close && !detach)
+        serve->options.on_close(conn);
+    weft__word_lock(&conn->word);
+    conn->state = STATE_FREE;
+    conn->generation++;
+    weft__word_unlock(&conn->word);
+    weft__sys_epoll_ctl(conn->worker->epfd, EPOLL_CTL_DEL, conn->fd, NULL);
+    __atomic_fetch_sub(&conn->worker->conns, 1, __ATOMIC_RELAXED);
+    if (!detach)
+        weft__sys_close(conn->fd);
+    conn_free(conn);
+    weft_semaphore_release(&serve->room, 1);
+}
+
+int weft_conn_detach(weft_conn *conn, void *unread, size_t *size)
+{
+    size_t have = conn->unread_size - conn->unread_from;
+    if (have > (size ? *size : 0))
+        return -EMSGSIZE;
+    if (size) {
+        if (have)
+            memcpy(unread, conn->unread + conn->unread_from, have);
+        *size = have;
+    }
+    conn->detached = true;
+    return conn->fd;
+}
+
+/* Does the kernel hold something for it, or has the peer finished? */
+static bool has_more(struct weft_conn *conn)
+{
+    char byte;
+    if (conn->emptied && !conn->finished)
+        return false;
+    ssize_t n = weft__sys_recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n != -EAGAIN;
+}
+
+/* Give it back to nobody. false: an event came meanwhile. */
+static bool lie_idle(struct weft_conn *conn)
+{
+    weft__word_lock(&conn->word);
+    bool idle = !conn->edge_in && !load_seq_cst(&conn->serve->ending);
+    if (idle) {
+        conn->idle_since = weft__now();
+        conn->state = STATE_IDLE;
+    }
+    conn->edge_in = false;
+    weft__word_unlock(&conn->word);
+    return idle;
+}
+
+static int conn_main(void *arg)
+{
+    struct weft_conn *conn = arg;
+    struct serve *serve = conn->serve;
+    weft__word_lock(&conn->word);
+    conn->edge_in = false; /* it told why we run; a later one is a mark */
+    weft__word_unlock(&conn->word);
+    for (;;) {
+        conn->emptied = false;
+        int verdict = serve->handler(conn);
+        if (verdict != WEFT_CONN_IDLE || conn->detached || weft_task_is_cancelled())
+            break;
+        while (!has_more(conn) && !load_relaxed(&serve->ending)) {
+            if (lie_idle(conn))
+                return 0;
+            conn->emptied = false; /* an edge came: look again */
+        }
+        if (load_relaxed(&serve->ending))
+            break;
+        weft__yield(weft__current); /* one busy peer does not keep the worker */
+    }
+    conn_end(conn, conn->detached);
+    return 0;
+}
+
+/* -- serving ------------------------------------------------------------------------------------------ */
+
+/* The less loaded of two workers drawn at random. */
+static struct weft__worker *choose_worker(void)
+{
+    static uint64_t draws = 0x2545f4914f6cdd1du;
+    uint64_t draw = add_relaxed(&draws, 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
+    unsigned n = weft__rt.workers_count;
+    struct weft__worker *a = weft__rt.workers[(draw >> 20) % n], *b = weft__rt.workers[(draw >> 44) % n];
+    return load_relaxed(&a->conns) <= load_relaxed(&b->conns) ? a : b;
+}
+
+/* Take a descriptor in. It is the connection's from here on, whatever happens. */
+static int adopt(struct serve *serve, int fd)
+{
+    struct weft_conn *conn = conn_new();
+    if (!conn) {
+        weft__sys_close(fd);
+        return -ENOMEM;
+    }
+    conn->fd = fd;
+    conn->serve = serve;
+    conn->worker = choose_worker();
+    conn->user = NULL;
+    conn->edge_in = conn->edge_out = conn->emptied = conn->finished = false;
+    conn->wants_out = conn->detached = false;
+    conn->prev = NULL;
+    if (serve->options.on_open && serve->options.on_open(conn) < 0) {
+        weft__sys_close(fd);
+        conn_free(conn);
+        return -ECONNREFUSED;
+    }
+    weft_lock_enter(&serve->lock);
+    conn->next = serve->first;
+    if (conn->next)
+        conn->next->prev = conn;
+    serve->first = conn;
+    weft_lock_leave(&serve->lock);
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLRDHUP | EPOLLET,
+        .data.u64 = weft__source_data(&conn->source, conn->generation),
+    };
+    weft__word_lock(&conn->word);
+    conn->idle_since = weft__now();
+    conn->state = STATE_IDLE;
+    weft__word_unlock(&conn->word);
+    add_relaxed(&conn->worker->conns, 1);
+    int r = weft__sys_epoll_ctl(conn->worker->epfd, EPOLL_CTL_ADD, fd, &event);
+    if (r < 0) { /* no event can have come */
+        weft__word_lock(&conn->word);
+        conn->state = STATE_CLOSING;
+        weft__word_unlock(&conn->word);
+        conn_end(conn, false);
+        return 0; /* its room is given back already */
+    }
+    return 0;
+}
+
+/* Close what has been idle since before `since`. */
+static void sweep(struct serve *serve, int64_t since)
+{
+    struct weft_conn *old = NULL;
+    weft_lock_enter(&serve->lock);
+    for (struct weft_conn *conn = serve->first; conn; conn = conn->next) {
+        weft__word_lock(&conn->word);
+        if (conn->state == STATE_IDLE && conn->idle_since <= since) {
+            conn->state = STATE_CLOSING;
+            conn->reader = (struct weft__wait_node *)(void *)old; /* no reader: it is idle */
+            old = conn;
+        }
+        weft__word_unlock(&conn->word);
+    }
+    weft_lock_leave(&serve->lock);
+    while (old) {
+        struct weft_conn *conn = old;
+        old = (struct weft_conn *)(void *)conn->reader;
+        conn->reader = NULL;
+        conn_end(conn, false);
+    }
+}
+
+/* No descriptor is left: take the newest connection with the reserve and close it, so that its peer
+ * knows; the kernel would wake us for it for ever. */
+static int shed(struct serve *serve, int listener, int why)
+{
+    if (!serve->shedding)
+        weft__report("weft: %s: new connections are refused until others end\n", weft_strerror(why));
+    serve->shedding = true;
+    if (serve->reserve >= 0) {
+        weft__sys_close(serve->reserve);
+        int fd = weft__sys_accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            weft__sys_close(fd);
+        serve->reserve = weft__sys_openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
+        if (fd >= 0)
+            return 0;
+    }
+    return weft_sleep(weft_after(SHED_PAUSE_MS * WEFT_MS));
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Accept until the end is asked for. */
+static int accept_all(struct serve *serve, int listener, int64_t until)
+{
+    int64_t idle = serve->options.idle, every = idle > 8000000 ? idle / 8 : 1000000;
+    int64_t next_sweep = idle ? weft__now() + every : INT64_MAX;
+    for (;;) {
+        weft_deadline step = { sooner(until, next_sweep) };
+        int r = weft_semaphore_acquire(&serve->room, step);
+        int fd = r;
+        if (r == 0) {
+            fd = weft_accept(listener, NULL, step);
+            if (fd < 0)
+                weft_semaphore_release(&serve->room, 1);
+        }
+        int64_t now = fd == -ETIMEDOUT ? weft__now() : 0;
+        if (fd >= 0) {
+            serve->shedding = false;
+            r = adopt(serve, fd);
+            if (r < 0)
+                weft_semaphore_release(&serve->room, 1);
+        } else if (fd == -ETIMEDOUT) {
+            if (now >= until)
+                return fd;
+        } else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
+            if ((r = shed(serve, listener, fd)) < 0)
+                return r;
+        } else {
+            return fd;
+        }
+        if (idle && (now ? now : (now = weft__now())) >= next_sweep) {
+            sweep(serve, now - idle);
+            next_sweep = now + every;
+        }
+    }
+}
+
+int weft_serve(int listener, weft_conn_fn *handler, const struct weft_serve *options,
+               weft_deadline deadline)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (r < 0)
+        return r;
+    if (!handler || (options && (options->size != sizeof *options || options->idle < 0 ||
+                                 options->grace < 0 || options->stack > 64 * 1024)))
+        return -EINVAL;
+    if ((r = weft__runtime_need()) < 0)
+        return r;
+    struct serve serve = { .handler = handler };
+    if (options)
+        serve.options = *options;
+    size_t most = serve.options.max;
+    weft_semaphore_init(&serve.room, most && most < UINT32_MAX ? (uint32_t)most : UINT32_MAX, 0, 0);
+    weft_group_init(&serve.group, WEFT_KEEP_GOING);
+    serve.reserve = weft__sys_openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
+    int64_t until = deadline.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(deadline);
+    int why = accept_all(&serve, listener, until);
+    struct weft__calm calm = weft__calm_begin(self); /* the end has its own bounds */
+    exchange_seq_cst(&serve.ending, true);
+    sweep(&serve, INT64_MAX);
+    r = weft_group_wait(&serve.group, weft_after(serve.options.grace));
+    (void)r; /* how handlers ended is theirs */
+    weft__calm_end(self, calm);
+    weft_semaphore_fini(&serve.room);
+    weft_lock_fini(&serve.lock);
+    weft_group_fini(&serve.group);
+    if (serve.reserve >= 0)
+        weft__sys_close(serve.reserve);
+    return why;
+}

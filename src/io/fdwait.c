@@ -1,0 +1,249 @@
+/* fdwait.c - waiting for a plain descriptor, and closing one.
+ *
+ * A descriptor number has a place in a table that is never freed: its waiters, under a spin bit. A
+ * coroutine arms the number in its own worker's epoll, one-shot, with what all waiters of that worker
+ * want: the only form that a close by others cannot make stale. An event wakes those it is true for;
+ * a stale one wakes somebody for nothing, who tries and waits again. A thread sleeps in poll(2) itself.
+ */
+#include "io/io.h"
+
+#include "base/alloc.h"
+
+enum { CHUNK = 1024, CHUNKS = 4096 };
+
+struct fd_node {
+    struct weft__wait_node node; /* first */
+    struct weft__worker *worker; /* NULL: a thread in poll */
+    uint32_t events;
+};
+
+struct fd_place {
+    struct weft__source source;
+    struct weft__wait_node *first, *last;
+    uint32_t word;
+    uint32_t generation; /* atomic: how often weft_close closed this number */
+    int fd;
+};
+
+static struct fd_place *chunks[CHUNKS];
+
+static struct weft__wait_queue queue(struct fd_place *place)
+{
+    return WEFT__WAIT_QUEUE(&place->first, &place->last);
+}
+
+static uint32_t wanted(struct fd_place *place, struct weft__worker *worker)
+{
+    uint32_t events = 0;
+    for (struct weft__wait_node *n = place->first; n; n = n->next) {
+        struct fd_node *node = (struct fd_node *)n;
+        if (node->worker == worker)
+            events |= node->events;
+    }
+    return events;
+}
+
+/* With the spin bit held. */
+static int arm(struct fd_place *place, struct weft__worker *worker)
+{
+    struct epoll_event event = {
+        .events = wanted(place, worker) | EPOLLONESHOT,
+        .data.u64 = weft__source_data(&place->source, 0),
+    };
+    int r = weft__sys_epoll_ctl(worker->epfd, EPOLL_CTL_MOD, place->fd, &event);
+    return r == -ENOENT ? weft__sys_epoll_ctl(worker->epfd, EPOLL_CTL_ADD, place->fd, &event) : r;
+}
+
+/* Claim those of a worker (NULL: everyone) whose events are true; each learns which. */
+static struct weft__task *claim_ready(struct fd_place *place, struct weft__worker *worker,
+                                      uint32_t events, int32_t result)
+{
+    struct weft__task *chain = NULL;
+    for (struct weft__wait_node *n = place->first, *next; n; n = next) {
+        struct fd_node *node = (struct fd_node *)n;
+        uint32_t mine = events & (node->events | EPOLLERR | EPOLLHUP);
+        next = n->next;
+        if ((worker && node->worker != worker) || !mine)
+            continue;
+        weft__node_unlink(queue(place), n);
+        if (weft__claim(n->task, n->ticket, WEFT__WOKEN)) {
+            n->result = result ? result : (int32_t)mine;
+            n->task->next = chain;
+            chain = n->task;
+        }
+    }
+    return chain;
+}
+
+static void on_event(struct weft__source *source, uint16_t generation, uint32_t events,
+                     struct weft__worker *owner)
+{
+    struct fd_place *place = container_of(source, struct fd_place, source);
+    (void)generation;
+    weft__word_lock(&place->word);
+    struct weft__task *chain = claim_ready(place, owner, events, 0);
+    if (wanted(place, owner))
+        arm(place, owner); /* a failure: the descriptor was closed under them, by others */
+    weft__word_unlock(&place->word);
+    weft__ready_all(chain);
+}
+
+static struct fd_place *place_of(int fd)
+{
+    if (fd < 0 || fd >= CHUNK * CHUNKS)
+        return NULL;
+    struct fd_place *chunk = load_acquire(&chunks[fd / CHUNK]), *none = NULL;
+    return chunk ? &chunk[fd % CHUNK] : none;
+}
+
+static int place_make(int fd, struct fd_place **out)
+{
+    if (fd < 0 || fd >= CHUNK * CHUNKS)
+        return -EBADF;
+    if (!(*out = place_of(fd))) {
+        struct fd_place *chunk = weft__alloc(CHUNK * sizeof *chunk, 64), *none = NULL;
+        if (!chunk)
+            return -ENOMEM;
+        for (int i = 0; i < CHUNK; i++)
+            chunk[i] = (struct fd_place){ .source = { on_event }, .fd = fd / CHUNK * CHUNK + i };
+        if (!swap_acq_rel(&chunks[fd / CHUNK], &none, chunk))
+            weft__release(chunk, CHUNK * sizeof *chunk);
+        *out = place_of(fd);
+    }
+    return 0;
+}
+
+int weft__target_begin(struct weft__target *target, int fd)
+{
+    struct fd_place *place;
+    int r = place_make(fd, &place);
+    if (r == 0)
+        *target = (struct weft__target){ .fd = fd, .generation = load_acquire(&place->generation) };
+    return r;
+}
+
+/* A thread waits in poll(2) on the descriptor and a wake-up of its own. */
+static int thread_wait(struct weft__task *self, struct fd_node *node, int fd, int64_t until)
+{
+    uint64_t ticket = node->node.ticket, count;
+    uint32_t how = 1;
+    if (!self->shield && weft__is_cancelled(self) && weft__claim(self, ticket, WEFT__CANCELLED)) {
+        store_relaxed(&self->sleeping, 0);
+        return -ECANCELED;
+    }
+    swap_acq_rel(&self->sleeping, &how, 2u); /* fails if it was woken already */
+    while (load_acquire(&self->sleeping)) {
+        struct pollfd fds[2] = { { .fd = fd, .events = (short)node->events },
+                                 { .fd = self->wake_fd, .events = POLLIN } };
+        int64_t left = -1;
+        if (until != INT64_MAX) {
+            left = until - weft__now();
+            left = left > 0 ? left : 0;
+        }
+        int r = weft__sys_poll(fds, 2, left);
+        if (r > 0 && fds[1].revents)
+            weft__sys_read(self->wake_fd, &count, sizeof count);
+        if (r > 0 && fds[0].revents) {
+            if (weft__claim(self, ticket, WEFT__WOKEN)) {
+                node->node.result =
+                    fds[0].revents & POLLNVAL ? -EBADF : (int32_t)(uint16_t)fds[0].revents;
+                break;
+            }
+            fd = -1; /* somebody else was first: the wake-up is on its way */
+        } else if (r == 0 && until != INT64_MAX && weft__claim(self, ticket, WEFT__TIMED_OUT)) {
+            store_relaxed(&self->sleeping, 0);
+            return -ETIMEDOUT;
+        }
+    }
+    store_relaxed(&self->sleeping, 0);
+    return (load_acquire(&self->wait) & 7) == WEFT__CANCELLED ? -ECANCELED : 0;
+}
+
+int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline deadline,
+                  const char *reason)
+{
+    struct weft__task *self = weft__current;
+    struct fd_place *place = place_of(target->fd);
+    struct fd_node node = { .worker = self->worker, .events = events };
+    if (deadline.ns == 0)
+        return -ETIMEDOUT;
+    if (!self->worker && self->wake_fd < 0) {
+        int fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+            return fd;
+        store_relaxed(&self->wake_fd, fd);
+    }
+    int64_t until = deadline.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(deadline);
+    weft__word_lock(&place->word);
+    if (place->generation != target->generation) {
+        weft__word_unlock(&place->word);
+        return -EBADF;
+    }
+    node.node.task = self;
+    node.node.ticket = weft__wait_begin(self);
+    weft__node_link(queue(place), &node.node);
+    int r = self->worker ? arm(place, self->worker) : 0;
+    if (r < 0) {
+        weft__node_unlink(queue(place), &node.node);
+        weft__word_unlock(&place->word);
+        store_relaxed(&self->wait, (node.node.ticket & ~(uint64_t)7) | WEFT__WOKEN); /* never waited */
+        return r;
+    }
+    weft__word_unlock(&place->word);
+    add_relaxed(&weft__rt.outside_waits, 1);
+    if (self->worker) {
+        r = weft__wait(self, node.node.ticket, (weft_deadline){ until }, reason, place);
+    } else {
+        int64_t bound = self->bound < until ? self->bound : until;
+        self->object = place;
+        self->since = weft__now();
+        store_relaxed(&self->reason, reason);
+        r = thread_wait(self, &node, target->fd, bound);
+        store_relaxed(&self->reason, (const char *)NULL);
+    }
+    __atomic_fetch_sub(&weft__rt.outside_waits, 1, __ATOMIC_RELAXED);
+    if (r < 0 || !self->worker) {
+        weft__word_lock(&place->word);
+        if (node.node.linked)
+            weft__node_unlink(queue(place), &node.node);
+        weft__word_unlock(&place->word);
+    }
+    return r < 0 ? r : node.node.result;
+}
+
+int weft_poll(int fd, int events, weft_deadline deadline)
+{
+    struct weft__task *self;
+    struct weft__target target;
+    int r = weft__wait_enter(&self);
+    if (r == 0)
+        r = weft__target_begin(&target, fd);
+    if (r == 0)
+        r = weft__runtime_need();
+    if (r < 0)
+        return r;
+    struct pollfd now = { .fd = fd, .events = (short)events };
+    r = weft__sys_poll(&now, 1, 0);
+    if (r < 0)
+        return r;
+    if (r > 0)
+        return now.revents & POLLNVAL ? -EBADF : now.revents;
+    return weft__fd_wait(&target, (unsigned)events, deadline, "poll");
+}
+
+int weft_close(int fd)
+{
+    struct fd_place *place = place_of(fd);
+    struct weft__task *chain = NULL;
+    if (fd < 0)
+        return -EBADF;
+    if (place) {
+        weft__word_lock(&place->word);
+        store_release(&place->generation, place->generation + 1);
+        chain = claim_ready(place, NULL, ~0u, -EBADF);
+        weft__word_unlock(&place->word);
+    }
+    int r = weft__sys_close(fd);
+    weft__ready_all(chain);
+    return r == -EINTR ? 0 : r;
+}

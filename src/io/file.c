@@ -1,0 +1,79 @@
+/* file.c - open, flush, ask. What is in the kernel's caches is answered at once, the rest by a helper. */
+#include "io/io.h"
+
+#include <string.h>
+
+#include <weft/offload.h>
+
+#include "os/uapi.h"
+
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20 /* Linux 5.12 */
+#endif
+
+struct opening {
+    int dir;
+    const char *path;
+    struct open_how how;
+};
+
+static int open_now(void *arg)
+{
+    struct opening *o = arg;
+    int r = weft__sys_openat2(o->dir, o->path, &o->how);
+    if (r == -ENOSYS && o->how.resolve == 0)
+        r = weft__sys_openat(o->dir, o->path, (int)o->how.flags, (mode_t)o->how.mode);
+    return r;
+}
+
+static int open_file(int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+    struct weft__task *self;
+    struct opening o = {
+        .dir = dir,
+        .path = path,
+        .how = { .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NONBLOCK),
+                 .mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+                 .resolve = resolve },
+    };
+    int r = weft__wait_enter(&self);
+    if (r < 0)
+        return r;
+    if (weft__is_coroutine(self) && !(flags & (O_CREAT | O_TRUNC))) {
+        o.how.resolve = resolve | RESOLVE_CACHED;
+        r = weft__sys_openat2(dir, path, &o.how);
+        if (r != -EAGAIN && r != -EINVAL && r != -ENOSYS)
+            return r;
+        o.how.resolve = resolve;
+    }
+    return weft__is_coroutine(self) ? weft_offload(open_now, &o) : open_now(&o);
+}
+
+int weft_open(const char *path, int flags, mode_t mode)
+{
+    return open_file(AT_FDCWD, path, flags, mode, 0);
+}
+
+int weft_open_beneath(int dir, const char *path, int flags, mode_t mode)
+{
+    return open_file(dir, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+}
+
+static int fsync_now(void *arg)
+{
+    return weft__sys_fsync(*(int *)arg);
+}
+
+int weft_fsync(int fd)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    return r < 0 ? r : weft_offload(fsync_now, &fd);
+}
+
+int weft_fstat(int fd, struct stat *out)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    return r < 0 ? r : weft__sys_fstat(fd, out); /* of an open file: the kernel has it */
+}

@@ -1,0 +1,56 @@
+/* io/io.h - what the files of this room share.
+ *
+ * Plain descriptors (fdwait.c) and connections (conn.c) differ in how they wait; everything else, the
+ * tries and the loops around them (transfer.c), is one code over a target.
+ */
+#ifndef WEFT_IO_IO_H
+#define WEFT_IO_IO_H
+
+#include <errno.h>
+#include <weft/conn.h>
+#include <weft/fd.h>
+
+#include "base/report.h"
+#include "base/sys.h"
+#include "sched/wait.h"
+
+struct weft__target {
+    int fd;
+    weft_conn *conn;     /* NULL: a plain descriptor */
+    uint32_t generation; /* of the descriptor's number when the call began: weft_close moves it */
+};
+
+/* -- fdwait.c */
+
+/* Remember which use of the number this is. -EBADF for a number that cannot be. -ENOMEM. */
+int weft__target_begin(struct weft__target *target, int fd);
+/* Wait until one of events is true. The true ones, > 0; -ETIMEDOUT, -ECANCELED, -EBADF (closed by
+ * weft_close, also before this wait), -EPERM: this kind of file is always ready. */
+int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline deadline,
+                  const char *reason);
+
+/* -- conn.c */
+int weft__conn_wait(weft_conn *conn, unsigned events, weft_deadline deadline, const char *reason);
+
+static inline int weft__target_wait(struct weft__target *target, unsigned events,
+                                    weft_deadline deadline, const char *reason)
+{
+    return target->conn ? weft__conn_wait(target->conn, events, deadline, reason)
+                        : weft__fd_wait(target, events, deadline, reason);
+}
+
+/* -- transfer.c */
+ssize_t weft__read(struct weft__target *target, struct iovec *iov, int count, off_t at,
+                   weft_deadline deadline);
+ssize_t weft__write(struct weft__target *target, const struct iovec *iov, int count, off_t at,
+                    weft_deadline deadline);
+ssize_t weft__sendfile(struct weft__target *target, int file, off_t offset, size_t size,
+                       weft_deadline deadline);
+
+/* One span in all the waits of a call. */
+static inline weft_deadline weft__fixed(weft_deadline deadline)
+{
+    return deadline.ns < 0 ? (weft_deadline){ weft__deadline_at(deadline) } : deadline;
+}
+
+#endif

@@ -1,0 +1,237 @@
+/* offload.c - helper threads for code that blocks.
+ *
+ * Jobs queue; a helper is made when a job comes and none is free, up to the limit, and ends after a
+ * while without work. A plain job lies on its caller's stack, who waits for it to the end; one with a
+ * deadline is copied to the heap, and whoever lets go of it last, caller or helper, frees it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <weft/offload.h>
+
+#include "base/alloc.h"
+#include "base/sys.h"
+#include "sched/wait.h"
+
+enum { HELPERS_MAX = 64, LINGER_SECONDS = 10 };
+
+struct job {
+    struct job *next, *prev;
+    weft_fn *fn;
+    void *arg;
+    int result;
+    bool begun;     /* under the list's lock: a helper has it */
+    bool done;      /* under the spin bit of word */
+    bool abandoned; /* likewise: its caller has gone on */
+    bool copied;
+    uint32_t word;
+    struct weft__wait_node *waiter, *waiter_last;
+};
+
+static weft__spin spin;
+static struct job *first, *last;
+static unsigned helpers, idle;
+static uint32_t bell;      /* futex word of idle helpers */
+static uint32_t abandoned; /* atomic */
+static uint64_t generation; /* of the runtime whose helpers these are */
+
+struct copied {
+    struct job job;
+    uint32_t owners; /* atomic: caller and helper */
+    size_t size;
+    unsigned char data[] __attribute__((aligned(16)));
+};
+
+static void let_go(struct copied *c)
+{
+    if (__atomic_sub_fetch(&c->owners, 1, __ATOMIC_ACQ_REL) == 0)
+        weft__release(c, sizeof *c + c->size);
+}
+
+static struct job *take(void)
+{
+    struct job *job = first;
+    if (job) {
+        first = job->next;
+        *(first ? &first->prev : &last) = NULL;
+        job->begun = true;
+    }
+    return job;
+}
+
+static struct weft__wait_queue waiter(struct job *job)
+{
+    return WEFT__WAIT_QUEUE(&job->waiter, &job->waiter_last);
+}
+
+static void run(struct job *job)
+{
+    bool copied = job->copied;
+    int result = job->fn(job->arg);
+    weft__word_lock(&job->word);
+    job->result = result;
+    job->done = true;
+    struct weft__wait_node *node = weft__claim_first(waiter(job));
+    struct weft__task *task = node ? node->task : NULL;
+    if (job->abandoned)
+        __atomic_fetch_sub(&abandoned, 1, __ATOMIC_RELAXED);
+    weft__word_unlock(&job->word); /* a job on its caller's stack is gone from here on */
+    if (task)
+        weft__ready(task);
+    if (copied)
+        let_go(container_of(job, struct copied, job));
+}
+
+static void *helper_main(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        weft__spin_lock(&spin);
+        struct job *job = take();
+        uint32_t seen = bell;
+        if (!job)
+            idle++;
+        weft__spin_unlock(&spin);
+        if (job) {
+            run(job);
+            continue;
+        }
+        int r = weft__sys_futex_wait(&bell, seen, weft__sys_now() + LINGER_SECONDS * 1000000000ll);
+        weft__spin_lock(&spin);
+        idle--;
+        bool end = r == -ETIMEDOUT && !first;
+        if (end)
+            helpers--;
+        weft__spin_unlock(&spin);
+        if (end)
+            return NULL;
+    }
+}
+
+/* Queue a job and see that somebody will run it. Negative: nobody can; it is not queued. */
+static int hand_in(struct job *job)
+{
+    int64_t most = weft__sys_env_number("WEFT_OFFLOAD_MAX", HELPERS_MAX);
+    bool make = false;
+    weft__spin_lock(&spin);
+    if (generation != weft__rt.generation) { /* the helpers are the parent's of a fork */
+        generation = weft__rt.generation;
+        first = last = NULL;
+        helpers = idle = 0;
+    }
+    job->prev = last;
+    job->next = NULL;
+    *(last ? &last->next : &first) = job;
+    last = job;
+    if (idle == 0 && helpers < (most < 1 ? 1 : most)) {
+        helpers++;
+        make = true;
+    }
+    store_relaxed(&bell, bell + 1);
+    weft__spin_unlock(&spin);
+    if (!make) {
+        weft__sys_futex_wake(&bell, 1);
+        return 0;
+    }
+    struct weft__sys_thread thread;
+    int r = weft__sys_thread_start(&thread, 0, helper_main, NULL);
+    if (r == 0) {
+        weft__sys_thread_detach(thread);
+        return 0;
+    }
+    weft__spin_lock(&spin);
+    bool others = --helpers > 0;
+    if (!others && !job->begun) {
+        *(job->prev ? &job->prev->next : &first) = job->next;
+        *(job->next ? &job->next->prev : &last) = job->prev;
+    }
+    weft__spin_unlock(&spin);
+    return others ? 0 : r;
+}
+
+/* Take a job back that no helper has begun. */
+static bool withdraw(struct job *job)
+{
+    weft__spin_lock(&spin);
+    bool still = !job->begun;
+    if (still) {
+        *(job->prev ? &job->prev->next : &first) = job->next;
+        *(job->next ? &job->next->prev : &last) = job->prev;
+    }
+    weft__spin_unlock(&spin);
+    return still;
+}
+
+/* 0 done; -ETIMEDOUT, -ECANCELED. */
+static int wait_done(struct job *job, struct weft__task *self, weft_deadline deadline)
+{
+    weft__word_lock(&job->word);
+    if (job->done) {
+        weft__word_unlock(&job->word);
+        return 0;
+    }
+    struct weft__wait_node node;
+    return weft__wait_on(&job->word, waiter(job), &node, self, deadline, "offload", job);
+}
+
+int weft_offload(weft_fn *fn, void *arg)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (r < 0)
+        return r;
+    if (!weft__is_coroutine(self) || weft__rt.seeded)
+        return fn(arg);
+    struct job job = { .fn = fn, .arg = arg };
+    if ((r = hand_in(&job)) < 0)
+        return r;
+    r = wait_done(&job, self, weft_never());
+    if (r < 0) {
+        if (withdraw(&job))
+            return r;
+        struct weft__calm calm = weft__calm_begin(self); /* it has begun and uses our stack */
+        wait_done(&job, self, weft_never());
+        weft__calm_end(self, calm);
+    }
+    return job.result;
+}
+
+int weft_offload_at(weft_fn *fn, void *arg, size_t size, weft_deadline deadline)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (r < 0)
+        return r;
+    if (weft__rt.seeded)
+        return fn(arg);
+    struct copied *c = weft__alloc(sizeof *c + size, 16);
+    if (!c)
+        return -ENOMEM;
+    *c = (struct copied){ .job = { .fn = fn, .arg = c->data, .copied = true }, .owners = 2, .size = size };
+    memcpy(c->data, arg, size);
+    if ((r = hand_in(&c->job)) < 0) {
+        weft__release(c, sizeof *c + size);
+        return r;
+    }
+    r = wait_done(&c->job, self, deadline);
+    weft__word_lock(&c->job.word);
+    if (c->job.done) {
+        memcpy(arg, c->data, size);
+        r = c->job.result;
+        weft__word_unlock(&c->job.word);
+    } else {
+        c->job.abandoned = true;
+        add_relaxed(&abandoned, 1);
+        weft__word_unlock(&c->job.word);
+        if (withdraw(&c->job)) {
+            __atomic_fetch_sub(&abandoned, 1, __ATOMIC_RELAXED);
+            let_go(c); /* no helper will */
+        }
+    }
+    let_go(c);
+    return r;
+}
+
+unsigned weft_offload_abandoned(void)
+{
+    return load_relaxed(&abandoned);
+}

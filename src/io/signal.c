@@ -1,0 +1,112 @@
+/* signal.c - signals as something to wait for.
+ *
+ * A handler marks the signal as pending with everyone who wants it and rings their eventfd, so any
+ * thread may receive it and no mask has to be changed: the program's other threads, and libraries that
+ * know nothing of weft, keep theirs.
+ */
+#include <signal.h>
+#include <weft/signal.h>
+
+#include "io/io.h"
+
+static weft__spin spin; /* of the list; handlers walk it without */
+static weft_signal *first;
+static uint64_t caught;
+static struct sigaction before[65];
+static uint32_t walking; /* atomic: handlers in the list */
+
+static void on_signal(int signo)
+{
+    int *at = weft__sys_errno(), saved = *at;
+    __atomic_fetch_add(&walking, 1, __ATOMIC_SEQ_CST);
+    for (weft_signal *s = load_acquire(&first); s; s = load_acquire(&s->_next)) {
+        if (s->_wanted >> (signo - 1) & 1) {
+            uint64_t one = 1;
+            or_seq_cst(&s->_pending, (uint64_t)1 << (signo - 1));
+            weft__sys_write(s->_fd, &one, sizeof one);
+        }
+    }
+    __atomic_fetch_sub(&walking, 1, __ATOMIC_SEQ_CST);
+    *at = saved;
+}
+
+static void restore_unwanted(void)
+{
+    uint64_t wanted = 0;
+    for (weft_signal *s = first; s; s = s->_next)
+        wanted |= s->_wanted;
+    for (int signo = 1; signo <= 64; signo++)
+        if ((caught & ~wanted) >> (signo - 1) & 1)
+            weft__sys_sigaction(signo, &before[signo], NULL);
+    caught &= wanted;
+}
+
+int weft_signal_init(weft_signal *signal, const int *signos, size_t count)
+{
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < count; i++) {
+        int n = signos[i];
+        if (n < 1 || n > 64 || n == SIGKILL || n == SIGSTOP || n == SIGSEGV || n == SIGBUS ||
+            n == SIGFPE || n == SIGILL || n == SIGTRAP)
+            return -EINVAL;
+        wanted |= (uint64_t)1 << (n - 1);
+    }
+    int fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC), r = 0;
+    if (fd < 0)
+        return fd;
+    *signal = (weft_signal){ ._wanted = wanted, ._fd = fd };
+    struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    weft__spin_lock(&spin);
+    signal->_next = first;
+    store_release(&first, signal);
+    for (int signo = 1; signo <= 64 && r == 0; signo++) {
+        if ((wanted & ~caught) >> (signo - 1) & 1) {
+            r = weft__sys_sigaction(signo, &ours, &before[signo]);
+            if (r == 0)
+                caught |= (uint64_t)1 << (signo - 1);
+        }
+    }
+    weft__spin_unlock(&spin);
+    if (r < 0)
+        weft_signal_fini(signal);
+    return r;
+}
+
+int weft_signal_wait(weft_signal *signal, weft_deadline deadline)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (r < 0)
+        return r;
+    deadline = weft__fixed(deadline);
+    for (;;) {
+        uint64_t pending = load_seq_cst(&signal->_pending);
+        if (pending) {
+            int signo = __builtin_ctzll(pending) + 1;
+            __atomic_fetch_and(&signal->_pending, ~((uint64_t)1 << (signo - 1)), __ATOMIC_SEQ_CST);
+            return signo;
+        }
+        uint64_t rings;
+        ssize_t n = weft_read(signal->_fd, &rings, sizeof rings, deadline);
+        if (n < 0)
+            return (int)n;
+    }
+}
+
+void weft_signal_fini(weft_signal *signal)
+{
+    if (!signal->_wanted)
+        return;
+    weft__spin_lock(&spin);
+    weft_signal **at = &first;
+    while (*at && *at != signal)
+        at = &(*at)->_next;
+    if (*at)
+        store_release(at, signal->_next);
+    restore_unwanted();
+    weft__spin_unlock(&spin);
+    while (load_seq_cst(&walking)) /* a handler may still be looking at it */
+        weft__sys_sched_yield();
+    weft__sys_close(signal->_fd);
+    *signal = (weft_signal){ 0 };
+}

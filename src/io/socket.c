@@ -1,0 +1,203 @@
+/* socket.c - listen, accept, dial. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/un.h>
+
+#include "io/address.h"
+#include "io/io.h"
+
+enum { BACKLOG = 4096 };
+
+static int fail(int fd, int err, const char *what, const char *where)
+{
+    if (fd >= 0)
+        weft__sys_close(fd);
+    return weft__failed(err, "%s %s", what, where);
+}
+
+static void set_option(int fd, int level, int name, int value)
+{
+    weft__sys_setsockopt(fd, level, name, &value, sizeof value);
+}
+
+/* Is somebody there behind a unix path? A dead one is removed, so that it can be bound again. */
+static void remove_dead(const struct sockaddr_storage *addr, socklen_t size)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)addr;
+    if (un->sun_family != AF_UNIX || un->sun_path[0] == 0)
+        return;
+    int fd = weft__sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (weft__sys_connect(fd, (const struct sockaddr *)addr, size) == -ECONNREFUSED)
+        weft__sys_unlink(un->sun_path);
+    weft__sys_close(fd);
+}
+
+int weft_listen(const char *where, unsigned flags)
+{
+    struct sockaddr_storage addr;
+    socklen_t size;
+    if (flags & ~(unsigned)WEFT_REUSE_PORT)
+        return -EINVAL;
+    int r = weft__address_parse(where, &addr, &size);
+    if (r < 0)
+        return fail(-1, r, "listen", where);
+    int fd = weft__sys_socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd == -EAFNOSUPPORT && where[0] == ':') { /* any address, and the kernel has no IPv6 */
+        struct sockaddr_in in = { .sin_family = AF_INET,
+                                  .sin_port = ((struct sockaddr_in6 *)&addr)->sin6_port };
+        __builtin_memcpy(&addr, &in, size = sizeof in);
+        fd = weft__sys_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    }
+    if (fd < 0)
+        return fail(-1, fd, "listen", where);
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (flags & WEFT_REUSE_PORT)
+        set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (addr.ss_family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, where[0] != ':');
+    remove_dead(&addr, size);
+    r = weft__sys_bind(fd, (struct sockaddr *)&addr, size);
+    if (r == 0)
+        r = weft__sys_listen(fd, BACKLOG);
+    return r < 0 ? fail(fd, r, "listen", where) : fd;
+}
+
+/* Errors of the connection, not of the listener: the next one may be well (accept(2)). */
+static bool is_the_peers(int err)
+{
+    switch (err) {
+    case -ECONNABORTED:
+    case -EINTR:
+    case -EPROTO:
+    case -ENETDOWN:
+    case -ENOPROTOOPT:
+    case -EHOSTDOWN:
+    case -ENONET:
+    case -EHOSTUNREACH:
+    case -EOPNOTSUPP:
+    case -ENETUNREACH:
+    case -EPERM:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int weft_accept(int listener, struct sockaddr_storage *peer, weft_deadline deadline)
+{
+    struct weft__task *self;
+    struct weft__target target;
+    int r = weft__wait_enter(&self), mode;
+    if (r == 0)
+        r = weft__target_begin(&target, listener);
+    if (r < 0)
+        return r;
+    if ((mode = weft__sys_fcntl(listener, F_GETFL, 0)) < 0)
+        return mode;
+    bool first_wait = !(mode & O_NONBLOCK); /* somebody else's: accept itself would sleep */
+    for (;;) {
+        socklen_t size = sizeof *peer;
+        r = first_wait ? -EAGAIN
+                       : weft__sys_accept4(listener, (struct sockaddr *)peer, peer ? &size : NULL,
+                                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (r >= 0)
+            return r;
+        if (r != -EAGAIN) {
+            if (is_the_peers(r))
+                continue;
+            return r;
+        }
+        deadline = weft__fixed(deadline);
+        r = weft__runtime_need();
+        if (r == 0)
+            r = weft__fd_wait(&target, POLLIN, deadline, "accept");
+        if (r < 0)
+            return r;
+        if (!(mode & O_NONBLOCK)) {
+            r = weft__sys_accept4(listener, (struct sockaddr *)peer, peer ? &size : NULL,
+                                  SOCK_NONBLOCK | SOCK_CLOEXEC);
+            if (r >= 0 || !is_the_peers(r))
+                return r;
+        }
+    }
+}
+
+static int finish_connect(int fd, weft_deadline deadline)
+{
+    struct weft__target target;
+    int err = 0, r = weft__target_begin(&target, fd);
+    socklen_t size = sizeof err;
+    if (r == 0)
+        r = weft__runtime_need();
+    if (r == 0)
+        r = weft__fd_wait(&target, POLLOUT, deadline, "dial");
+    if (r >= 0)
+        r = weft__sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &size);
+    return r < 0 ? r : -err;
+}
+
+int weft_dial(const char *where, weft_deadline deadline)
+{
+    struct weft__task *self;
+    struct sockaddr_storage addr;
+    socklen_t size;
+    int r = weft__wait_enter(&self);
+    if (r < 0)
+        return r;
+    if ((r = weft__address_parse(where, &addr, &size)) < 0)
+        return fail(-1, r, "dial", where);
+    deadline = weft__fixed(deadline);
+    int fd = weft__sys_socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail(-1, fd, "dial", where);
+    for (weft_span pause = WEFT_MS;; pause = pause < 64 * WEFT_MS ? 2 * pause : pause) {
+        r = weft__sys_connect(fd, (struct sockaddr *)&addr, size);
+        if (r == -EINPROGRESS)
+            r = finish_connect(fd, deadline);
+        if (r != -EAGAIN)
+            break;
+        /* A unix listener with a full backlog: the kernel has no way to tell when there is room. */
+        int64_t now = weft__now();
+        if (deadline.ns <= now) {
+            r = -ETIMEDOUT;
+            break;
+        }
+        r = weft_sleep((weft_deadline){ deadline.ns < now + pause ? deadline.ns : now + pause });
+        if (r < 0)
+            break;
+    }
+    return r < 0 ? fail(fd, r, "dial", where) : fd;
+}
+
+int weft_local_address(int fd, char *out, size_t size)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+    int r = weft__sys_getsockname(fd, (struct sockaddr *)&addr, &len);
+    return r < 0 ? r : weft__address_print(&addr, len, out, size);
+}
+
+int weft_peer_address(int fd, char *out, size_t size)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+    int r = weft__sys_getpeername(fd, (struct sockaddr *)&addr, &len);
+    return r < 0 ? r : weft__address_print(&addr, len, out, size);
+}
+
+int weft_socketpair(int out[2])
+{
+    return weft__sys_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, out);
+}
+
+int weft_pipe(int out[2])
+{
+    return weft__sys_pipe(out, O_CLOEXEC | O_NONBLOCK);
+}
+
+int weft_shutdown(int fd, int how)
+{
+    return weft__sys_shutdown(fd, how);
+}
