@@ -215,7 +215,7 @@ TEST_REAL(no_guards_are_no_guards, "the kernel's memory")
 
 static void many_stacks(const char *mode)
 {
-    const int many = t_slow_build() ? 10000 : 100000;
+    const int many = t_slow_build() ? 4000 : 100000;
     begin_with(mode);
     long maps = mappings(), before = resident_pages();
     uint32_t slots[512];
@@ -320,7 +320,7 @@ static void survives_failures(const char *mode, long most)
 
 TEST_REAL_LONG(a_failing_kernel_is_enomem_and_a_later_try_works, "the kernel's memory", 60)
 {
-    survives_failures("madvise", t_slow_build() ? 25 : 300);
+    survives_failures("madvise", t_slow_build() ? 15 : 300);
 }
 
 TEST_REAL_LONG(a_failing_kernel_is_enomem_with_mprotect_too, "the kernel's memory", 60)
