@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -45,6 +46,7 @@ static void start_server(char **command, bool pinned)
     char line[256];
     bench_check(pipe(out) == 0, "pipe");
     if ((server = fork()) == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (pinned)
             bench_keep_core(true);
         dup2(out[1], 1);
