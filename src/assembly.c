@@ -10,5 +10,6 @@ __attribute__((constructor)) static void assemble(void)
     weft__chooser = &weft__random_chooser;
     weft__bug_dump = weft__dump;
     weft__locks_abandon = weft__lock_abandon_all;
+    weft__locks_lose = weft__lock_lose_all;
     weft__run_entered = weft__handlers_install;
 }

@@ -127,14 +127,17 @@ bool weft__deque_pop(struct weft__deque *deque, const struct weft_group *group,
     if (group && load_relaxed(&slot->words[2]) != (word)(uintptr_t)group)
         return false;
 
-    exchange_seq_cst(&deque->bottom, bottom);
-    top = load_seq_cst(&deque->top);
-    if (likely(top < bottom)) {
-        slot_read(slot, out);
-        return true;
+    bool mine = true;
+    if (top < bottom) {
+        exchange_seq_cst(&deque->bottom, bottom);
+        top = load_seq_cst(&deque->top);
+        if (unlikely(top >= bottom)) { /* thieves were here: the last one, or none */
+            mine = top == bottom && swap_seq_cst(&deque->top, &top, top + 1);
+            store_release(&deque->bottom, bottom + 1); /* empty: top is there too */
+        }
+    } else {
+        mine = swap_seq_cst(&deque->top, &top, top + 1); /* the last one: as a thief would */
     }
-    bool mine = top == bottom && swap_seq_cst(&deque->top, &top, top + 1);
-    store_release(&deque->bottom, bottom + 1); /* empty: top is there too */
     if (mine)
         slot_read(slot, out);
     return mine;

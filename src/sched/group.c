@@ -36,7 +36,21 @@ int weft_group_init(weft_group *group, unsigned flags)
     if (flags & ~(unsigned)PUBLIC_FLAGS ||
         (flags & WEFT_FORK && flags & (WEFT_ONE_WORKER | WEFT_COLLECT)))
         return -EINVAL;
-    *group = (weft_group){ ._word = BIAS, ._flags = flags, ._owner = weft__self() };
+    /* Field by field: for the whole gcc makes a `rep stos`, which costs as much as a spawn. */
+    group->_word = BIAS;
+    group->_owner = weft__self();
+    group->_spawned = 0;
+    group->_flags = flags;
+    group->_spin = 0;
+    group->_cancelled = 0;
+    group->_children = NULL;
+    group->_ended = NULL;
+    group->_worker = NULL;
+    group->_ticket = 0;
+    group->_failed = 0;
+    group->_result = 0;
+    group->_kept = 0;
+    group->_next = NULL;
     return 0;
 }
 
@@ -180,7 +194,7 @@ void weft__group_keep(struct weft__task *task)
     weft__task_ended(task);
     weft__word_lock(&group->_spin);
     task->next = NULL;
-    *(group->_ended ? &group->_ended_last->next : &group->_ended) = task;
+    *(group->_ended ? &group->_ended_last->next : &group->_ended) = task; /* _ended_last: only then */
     group->_ended_last = task;
     group->_kept++;
     struct weft__task *old = NULL, *waiter = NULL, *next_waiter = NULL;
@@ -301,8 +315,7 @@ static struct weft__task *new_record(struct weft__task *self, unsigned kind, siz
     else if (self && self->worker)
         task = weft__stack_new(self->worker, class);
     else if (weft__stack_take(class, &slot, 1) == 1) {
-        task = (struct weft__task *)(void *)(weft__stack_top(slot) - WEFT__STACK_DESCRIPTOR);
-        task->slot = slot;
+        task = weft__task_at(slot);
     } else
         task = NULL;
     if (task) {

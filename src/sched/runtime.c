@@ -519,8 +519,22 @@ static void fork_parent(void)
     weft__spin_unlock(&start_spin);
 }
 
-/* The child is the caller alone. Its runtime is off and starts afresh; what the parent's workers held
- * stays where it is, and locks of lost tasks are recovered by their generation. */
+void (*weft__locks_lose)(struct weft__task *task);
+
+/* All others are not here: their handles are stale, nobody can wake them, their locks are free again
+ * and say so. */
+static void lose(struct weft__task *task, void *caller)
+{
+    if (task == caller)
+        return;
+    store_relaxed(&task->life, ((task->life >> 8) + 1) << 8);
+    store_relaxed(&task->wait, ((task->wait >> 3) + 1) << 3);
+    if (task->held)
+        weft__locks_lose(task);
+}
+
+/* The child is the caller alone. Its runtime is off and starts afresh; what the parent's workers had
+ * stays where it is. */
 static void fork_child(void)
 {
     fork_parent();
@@ -537,7 +551,12 @@ static void fork_child(void)
     weft__rt.generation++;
     has_watch = false;
     weft__background_init();
-    if (weft__current && weft__current->worker)
-        weft__current = NULL; /* it goes on as a plain thread on its stack */
+    weft__task_each(lose, weft__current);
+    if (weft__current && weft__current->worker) { /* it goes on as a plain thread, on its stack */
+        weft__current->worker = NULL;
+        weft__current->member = &weft__current->base;
+        weft__current->base.group = NULL;
+        weft__current->base.linked = false;
+    }
     store_release(&weft__rt.state, WEFT__OFF);
 }

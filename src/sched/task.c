@@ -19,21 +19,25 @@ enum { WHY = 160 };
 
 /* -- a life --------------------------------------------------------------------------------------- */
 
-/* What the stack and its worker own stays: sp, slot, hooks, wait (its turns go on), why. */
-void weft__task_reset(struct weft__task *task)
+/* The memory is zeroed; what else is true between two lives: */
+void weft__record_birth(struct weft__task *task)
 {
-    store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8 | WEFT__LIFE_ALIVE);
     task->member = &task->base;
-    task->base = (struct weft__member){ .task = task };
+    task->base.task = task;
     task->bound = INT64_MAX;
-    task->shield = 0;
-    task->flags &= WEFT__LARGE;
-    task->job_back = NULL;
-    task->held = NULL;
-    task->defers = NULL;
-    task->locals = NULL;
-    store_relaxed(&task->reason, (const char *)NULL);
-    task->name[0] = 0;
+    task->wake_fd = -1;
+}
+
+struct weft__task *weft__task_at(uint32_t slot)
+{
+    struct weft__task *task = (struct weft__task *)(void *)(weft__stack_top(slot) - WEFT__STACK_DESCRIPTOR);
+    if (!task->low) {
+        size_t size;
+        task->low = weft__stack_low(slot, &size);
+        task->slot = slot;
+        weft__record_birth(task);
+    }
+    return task;
 }
 
 struct weft__task *weft__task_find(weft_task task)
@@ -272,7 +276,8 @@ void weft__task_finish(struct weft__task *self)
 {
     if (likely(!self->defers && !self->locals && !self->held && !weft__rt.hooks_count))
         return;
-    self->shield++; /* whoever cleans up may wait */
+    int64_t bound = self->bound; /* an inlined task's is its waiter's */
+    self->shield++;              /* whoever cleans up may wait */
     self->bound = INT64_MAX;
     while (self->defers) {
         struct weft__defer defer = *self->defers;
@@ -283,6 +288,7 @@ void weft__task_finish(struct weft__task *self)
     weft__locals_destroy(self);
     hooks_end();
     self->shield--;
+    self->bound = bound;
     if (self->held)
         weft__locks_abandon(self);
 }

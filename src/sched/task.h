@@ -78,6 +78,7 @@ struct weft__task {
     weft_fn *fn;
     void *arg;
     const char *site;
+    char *low;                   /* of its stack */
     int32_t result;
     uint32_t slot;
     const char *reason;          /* what it waits for, static text; for dumps */
@@ -211,6 +212,15 @@ static inline weft_task weft__handle(const struct weft__task *task)
     return (weft_task){ (load_relaxed(&task->life) >> 8) << 32 | (task->slot + 1) };
 }
 
+/* Begin a life. What a task has put in order at its end (shield, bound, defers, locals, locks, its place
+ * in the group's list) is in order. */
+static inline void weft__task_reset(struct weft__task *task)
+{
+    store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8 | WEFT__LIFE_ALIVE);
+    task->flags &= WEFT__LARGE;
+    task->name[0] = 0;
+}
+
 static inline bool weft__is_cancelled(const struct weft__task *self)
 {
     if (unlikely(self->shield))
@@ -233,7 +243,8 @@ const char *weft__task_name(const struct weft__task *task); /* its name or site 
 void weft__task_name_set(struct weft__task *task, const char *name);
 const char *weft__task_state(const struct weft__task *task); /* "running", "ready", what it waits for */
 void weft__task_ended(struct weft__task *task);         /* a kept one: wake its joiners */
-void weft__task_reset(struct weft__task *task);         /* begin a life: all fields but the stack's */
+void weft__record_birth(struct weft__task *task);       /* once for each place: see task.c */
+struct weft__task *weft__task_at(uint32_t slot);        /* a slot just taken from os/stack */
 void weft__task_finish(struct weft__task *self);        /* defers, locals, hooks: after fn */
 void weft__cancel_deliver(struct weft__task *task);     /* end its wait, if it waits */
 void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx); /* live ones */
@@ -285,6 +296,7 @@ void weft__watch_notice(void); /* a worker leaves its sleep: the watch may have 
 uint64_t weft__live(void);     /* tasks spawned and not ended */
 void weft__rest_notice(void);
 extern void (*weft__locks_abandon)(struct weft__task *task); /* it ends and holds some; likewise */
+extern void (*weft__locks_lose)(struct weft__task *task); /* it is lost in a fork */
 extern void (*weft__run_entered)(void); /* filled by assembly.c: weft_run has the runtime */
 
 /* -- group.c ------------------------------------------------------------------------------------- */

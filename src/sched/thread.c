@@ -46,7 +46,7 @@ struct weft__task *weft__record_take(void)
         if (*chunk) {
             task = &(*chunk)[used % CHUNK];
             task->slot = WEFT__RECORDS + used;
-            task->wake_fd = -1;
+            weft__record_birth(task);
             store_release(&used, used + 1);
         }
     }
@@ -98,6 +98,7 @@ struct weft__task *weft__self_slow(void)
     weft__task_reset(task);
     task->flags = WEFT__FOREIGN;
     task->worker = NULL;
+    task->base.group = NULL;
     task->site = NULL;
     task->kind = 0;
     task->tid = (uint32_t)weft__sys_gettid();

@@ -62,8 +62,7 @@ struct weft__task *weft__stack_new(struct weft__worker *worker, enum weft__stack
     uint32_t slots[CACHE_FILL];
     int n = weft__stack_take(class, slots, CACHE_FILL);
     for (int i = n - 1; i >= 0; i--) {
-        task = (struct weft__task *)(void *)(weft__stack_top(slots[i]) - WEFT__STACK_DESCRIPTOR);
-        task->slot = slots[i];
+        task = weft__task_at(slots[i]);
         task->next = worker->stacks[class];
         worker->stacks[class] = task;
         worker->stacks_count[class]++;
@@ -92,9 +91,8 @@ void weft__stack_free(struct weft__worker *worker, struct weft__task *task)
 
 size_t weft__stack_left(const struct weft__task *self)
 {
-    size_t size;
-    char *low = weft__stack_low(self->slot, &size), *here = __builtin_frame_address(0);
-    return here > low ? (size_t)(here - low) : 0;
+    const char *here = __builtin_frame_address(0);
+    return here > self->low ? (size_t)(here - self->low) : 0;
 }
 
 /* -- a task's life ------------------------------------------------------------------------------- */
@@ -220,11 +218,9 @@ static void coroutine_main(void *handed)
 
 static void prepare(struct weft__worker *worker, struct weft__task *task)
 {
-    size_t size;
-    char *low = weft__stack_low(task->slot, &size);
     task->worker = worker;
     worker->live++;
-    weft__hooks_begin(&task->hooks, low, size, false);
+    weft__hooks_begin(&task->hooks, task->low, (size_t)((char *)(task + 1) - task->low), false);
     size_t colour = task->slot < 65536 ? task->slot % COLOURS * 64 : 0;
     task->sp = weft__switch_prepare((char *)task - colour, coroutine_main);
 }

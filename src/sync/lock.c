@@ -27,7 +27,6 @@ int weft_lock_init(weft_lock *lock, unsigned flags)
 static inline void own(weft_lock *lock, struct weft__task *self, const void *place)
 {
     store_relaxed(&lock->_owner, self);
-    lock->_generation = weft__rt.generation;
     lock->_place = place;
     lock->_next_held = self->held;
     self->held = lock;
@@ -55,14 +54,10 @@ static cold int acquire_slowly(weft_lock *lock, struct weft__task *self, weft_de
 {
     weft__word_lock(&lock->_word);
     uint32_t word = load_relaxed(&lock->_word);
-    bool lost = word & LOST || (word & HELD && lock->_generation != weft__rt.generation &&
-                                load_relaxed(&lock->_owner) != self);
-    if (!(word & HELD) || lost) {
-        if (lost && lock->_generation != weft__rt.generation)
-            lock->_first = lock->_last = NULL; /* those who waited are lost in the fork too */
+    if (!(word & HELD)) {
         weft__word_unlock_to(&lock->_word, HELD | (lock->_first ? WAITERS : 0u));
         own(lock, self, place);
-        return lost ? WEFT_RECOVERED : 0;
+        return word & LOST ? WEFT_RECOVERED : 0;
     }
     if (load_relaxed(&lock->_owner) == self) {
         weft__word_unlock(&lock->_word);
@@ -155,7 +150,7 @@ bool weft_lock_is_held(const weft_lock *lock)
 
 void weft_lock_fini(weft_lock *lock)
 {
-    WEFT_BUG_ON(load_relaxed(&lock->_word) & (HELD | WAITERS) && lock->_generation == weft__rt.generation,
+    WEFT_BUG_ON(load_relaxed(&lock->_word) & (HELD | WAITERS),
                 "lock %p is torn down while it is held or waited for", (void *)lock);
     *lock = (weft_lock){ 0 };
 }
@@ -169,4 +164,16 @@ void weft__lock_abandon_all(struct weft__task *task)
         disown(lock, task);
         hand_over(lock, LOST);
     }
+}
+
+/* In the child of a fork: its owner is not here, nor is anyone who waited. */
+void weft__lock_lose_all(struct weft__task *task)
+{
+    for (weft_lock *lock = task->held, *next; lock; lock = next) {
+        next = lock->_next_held;
+        lock->_owner = NULL;
+        lock->_first = lock->_last = NULL;
+        store_relaxed(&lock->_word, LOST);
+    }
+    task->held = NULL;
 }

@@ -17,5 +17,6 @@ static inline int weft__object_flags(unsigned flags)
 
 void weft__lock_let_go(weft_lock *lock, struct weft__task *self); /* who holds it */
 void weft__lock_abandon_all(struct weft__task *task); /* it ends and holds locks */
+void weft__lock_lose_all(struct weft__task *task);    /* it is not in this child of a fork */
 
 #endif
