@@ -21,6 +21,7 @@
 #define load_seq_cst(p)        __atomic_load_n(p, __ATOMIC_SEQ_CST)
 #define store_relaxed(p, v)    __atomic_store_n(p, v, __ATOMIC_RELAXED)
 #define store_release(p, v)    __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define store_seq_cst(p, v)    __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
 #define exchange_seq_cst(p, v) __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
 #define exchange_acq_rel(p, v) __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL)
 #define add_relaxed(p, v)      __atomic_fetch_add(p, v, __ATOMIC_RELAXED)

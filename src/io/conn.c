@@ -527,7 +527,7 @@ int weft_serve(int listener, weft_conn_fn *handler, const struct weft_serve *opt
     int64_t until = deadline.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(deadline);
     int why = accept_all(&serve, listener, until);
     struct weft__calm calm = weft__calm_begin(self); /* the end has its own bounds */
-    exchange_seq_cst(&serve.ending, true);
+    store_seq_cst(&serve.ending, true);
     sweep(&serve, INT64_MAX);
     r = weft_group_wait(&serve.group, weft_after(serve.options.grace));
     (void)r; /* how handlers ended is theirs */
