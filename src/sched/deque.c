@@ -68,7 +68,7 @@ int weft__deque_make_room(struct weft__deque *deque)
     return 0;
 }
 
-/* Take the oldest into a slot that nobody else sees, or for a caller. */
+/* Take the oldest into a slot that nobody else sees, or where there is none (NULL), into *out. */
 static inline bool take(struct weft__deque *deque, struct weft__slot *to, struct weft__closure *out)
 {
     int64_t top = load_seq_cst(&deque->top);
@@ -103,11 +103,11 @@ unsigned weft__deque_steal(struct weft__deque *from, struct weft__deque *into,
     int64_t bottom = load_relaxed(&into->bottom);
     for (got = 1; got < want; got++, bottom++) {
         if (bottom >= into->limit) {
-            store_release(&into->bottom, bottom); /* weft__deque_make_room moves what is published */
+            store_release(&into->bottom, bottom); /* it moves what is published */
             if (weft__deque_make_room(into) < 0)
                 break;
         }
-        if (!take(from, weft__slot_at(into->ring, bottom), NULL))
+        if (!take(from, weft__slot_at(into->ring, bottom), out))
             break;
     }
     store_release(&into->bottom, bottom); /* all at once */
