@@ -26,6 +26,7 @@ static uint32_t take_one(enum weft__stack_class class)
 
 static sigjmp_buf fault_jump;
 static void *fault_address;
+static volatile char sink;
 
 static void on_fault(int signo, siginfo_t *info, void *context)
 {
@@ -45,7 +46,7 @@ static bool faults(char *at, bool write)
         if (write)
             *(volatile char *)at = 1;
         else
-            (void)*(volatile char *)at;
+            sink = *(volatile char *)at; /* valgrind would drop a load without use */
         return false;
     }
     uint32_t slot, expected;
@@ -164,7 +165,7 @@ static void check_guard(uint32_t slot, bool works)
     CHECK_EQ(faults(low - 1, false), works);
     CHECK_EQ(faults(low - 1, true), works);
     CHECK_EQ(faults(low - 4096, false), works);
-    CHECK_EQ(weft__sys_futex_wait(low - 4096, 1, 0), works ? -EFAULT : -EAGAIN);
+    CHECK_EQ(WEFT__SYS3(SYS_getrandom, low - 4096, 1, 0), works ? -EFAULT : 1);
 }
 
 static void guards_hold(const char *mode, bool works)
@@ -252,6 +253,8 @@ static void count_report(void *ctx, const char *line, size_t size)
 
 TEST_REAL_LONG(mprotect_ends_with_one_report_and_leaves_mappings_to_others, "memory", 60)
 {
+    if (t_slow_build())
+        SKIP("tens of thousands of mappings are too many for it");
     weft_reporter_set(count_report, NULL);
     begin_with("mprotect");
     uint32_t slots[512], got = 1;
