@@ -102,8 +102,10 @@ static void *helper_main(void *arg)
         if (end)
             helpers--;
         weft__spin_unlock(&spin);
-        if (end)
+        if (end) {
+            __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
             return NULL;
+        }
     }
 }
 
@@ -133,7 +135,11 @@ static int hand_in(struct job *job)
         return 0;
     }
     struct weft__sys_thread thread;
+    weft__solo_end();
+    add_relaxed(&weft__rt.threads, 1);
     int r = weft__sys_thread_start(&thread, 0, helper_main, NULL);
+    if (r < 0)
+        __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
     if (r == 0) {
         weft__sys_thread_detach(thread);
         return 0;

@@ -81,6 +81,10 @@ static inline bool take(struct weft__deque *deque, struct weft__slot *to, struct
             weft__slot_copy(to, weft__slot_at(ring, top));
         else
             weft__slot_read(weft__slot_at(ring, top), out);
+        if (deque->alone) {
+            store_release(&deque->top, top + 1);
+            return true;
+        }
         if (likely(swap_seq_cst(&deque->top, &top, top + 1)))
             return true;
         cpu_relax();

@@ -35,6 +35,7 @@ struct weft__deque {
     int64_t top __attribute__((aligned(64)));    /* thieves */
     int64_t bottom __attribute__((aligned(64))); /* this and the rest: the owner */
     int64_t limit;           /* up to here bottom may go without a look at top */
+    bool alone;              /* only the owner takes: no locked instruction is needed */
     struct weft__ring *ring; /* NULL until the first push */
 };
 
@@ -137,12 +138,17 @@ static inline bool weft__deque_pop(struct weft__deque *deque, const struct weft_
 
     bool mine = true;
     if (top < bottom) {
-        exchange_seq_cst(&deque->bottom, bottom);
+        if (deque->alone)
+            store_relaxed(&deque->bottom, bottom);
+        else
+            exchange_seq_cst(&deque->bottom, bottom);
         top = load_seq_cst(&deque->top);
         if (unlikely(top >= bottom)) { /* thieves were here: the last one, or none */
             mine = top == bottom && swap_seq_cst(&deque->top, &top, top + 1);
             store_release(&deque->bottom, bottom + 1); /* empty: top is there too */
         }
+    } else if (deque->alone) {
+        store_relaxed(&deque->top, top + 1);
     } else {
         mine = swap_seq_cst(&deque->top, &top, top + 1); /* the last one: as a thief would */
     }

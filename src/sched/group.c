@@ -293,7 +293,7 @@ static void count_in(weft_group *group, struct weft__task *self)
     count_start(self);
 }
 
-static int count_out(weft_group *group, struct weft__task *self, int err)
+static cold int count_out(weft_group *group, struct weft__task *self, int err)
 {
     if (self && self->worker)
         weft__count_end(self->worker);
@@ -334,7 +334,7 @@ static void free_record(struct weft__task *task)
 }
 
 /* With options, a job to bring back, a handle, or a thread: the task has its record at once. */
-static int spawn_record(weft_group *group, struct weft__task *self, unsigned kind, unsigned flags,
+static noinline int spawn_record(weft_group *group, struct weft__task *self, unsigned kind, unsigned flags,
                         weft_fn *fn, void *arg, size_t size, const struct weft_spawn *more,
                         const char *site)
 {

@@ -162,7 +162,7 @@ static bool watch_worker(struct weft__worker *worker, int64_t now)
     if (epoch != worker->watched_epoch) {
         worker->watched_epoch = epoch;
         worker->watched_since = now;
-    } else if (now - worker->watched_since >= STALL) {
+    } else if (now - worker->watched_since >= STALL && weft__rt.workers_count > 1) {
         weft__harvest(worker);
     }
     return true;
@@ -260,6 +260,8 @@ static int make_workers(unsigned count)
         int r = worker ? 0 : -ENOMEM;
         if (worker) {
             weft__worker_init(worker, i);
+            worker->own.alone = true; /* only its worker takes from it */
+            worker->fifo.alone = worker->fork.alone = count == 1;
             weft__rt.workers[i] = worker;
             weft__rt.workers_count = i + 1;
             r = weft__worker_open(worker);
@@ -489,6 +491,8 @@ int weft_run(weft_fn *fn, void *arg)
     }
     if (weft__run_entered)
         weft__run_entered();
+    if (weft__rt.workers_count == 1 && load_acquire(&weft__rt.threads) == 1)
+        weft__solo_begin();
     struct weft__worker *worker = weft__rt.workers[0];
     char *low;
     size_t size;
@@ -501,6 +505,7 @@ int weft_run(weft_fn *fn, void *arg)
         weft__worker_loop(worker, run_is_done);
     weft__current = self;
     running = NULL;
+    weft__solo_end();
     shut(1);
     return r < 0 ? r : run.result;
 }

@@ -183,6 +183,7 @@ struct weft__runtime {
     struct weft__deque injector; /* closures from outside; pushed under its spin */
     weft__spin injector_spin;
     weft_group background, daemons;
+    uint32_t threads;  /* atomic: threads that may use weft: with a record, or helpers */
     uint32_t hooks_count;
     uint64_t outside_started; /* atomic: closures spawned by threads, thread tasks among them */
     uint64_t outside_ended;

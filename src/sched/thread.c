@@ -76,6 +76,7 @@ static void foreign_end(void *value)
     if (task->held)
         weft__locks_abandon(task);
     weft__current = NULL;
+    __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
     store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8);
     weft__record_give(task);
 }
@@ -92,9 +93,11 @@ static void exit_key_make(void)
 
 struct weft__task *weft__self_slow(void)
 {
+    weft__solo_end();
     struct weft__task *task = weft__record_take();
     if (!task)
         return NULL;
+    add_relaxed(&weft__rt.threads, 1);
     weft__task_reset(task);
     task->flags = WEFT__FOREIGN;
     task->worker = NULL;
@@ -131,6 +134,7 @@ static void *thread_main(void *arg)
 int weft__thread_spawn(struct weft__task *task, size_t stack)
 {
     struct weft__sys_thread thread;
+    weft__solo_end();
     int r = weft__sys_thread_start(&thread, stack ? stack : 8 << 20, thread_main, task);
     if (r == 0)
         weft__sys_thread_detach(thread);

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 
+#include "sched/solo.h"
 #include "sched/task.h"
 
 struct weft__wait_node {
@@ -39,6 +40,8 @@ void weft__word_lock_slow(uint32_t *word);
 
 static inline void weft__word_lock(uint32_t *word)
 {
+    if (weft__solo_enter())
+        return;
     uint32_t now = load_relaxed(word) & ~(uint32_t)WEFT__SPIN;
     if (unlikely(!__atomic_compare_exchange_n(word, &now, now | WEFT__SPIN, false, __ATOMIC_ACQUIRE,
                                               __ATOMIC_RELAXED)))
@@ -46,14 +49,17 @@ static inline void weft__word_lock(uint32_t *word)
 }
 
 /* Only the holder of the spin bit changes the word's other bits, unless an object says otherwise. */
-static inline void weft__word_unlock(uint32_t *word)
-{
-    store_release(word, load_relaxed(word) & ~(uint32_t)WEFT__SPIN);
-}
-
 static inline void weft__word_unlock_to(uint32_t *word, uint32_t value)
 {
+    bool solo = !(load_relaxed(word) & WEFT__SPIN); /* entered without the bit */
     store_release(word, value);
+    if (solo)
+        weft__solo_leave();
+}
+
+static inline void weft__word_unlock(uint32_t *word)
+{
+    weft__word_unlock_to(word, load_relaxed(word) & ~(uint32_t)WEFT__SPIN);
 }
 
 /* Begin a turn: from here on a claim may come. Returns the ticket. */
@@ -73,6 +79,13 @@ static inline uint64_t weft__wait_begin(struct weft__task *self)
 static inline bool weft__claim(struct weft__task *task, uint64_t ticket, enum weft__wait_state outcome)
 {
     uint64_t expected = ticket;
+    if (weft__solo_enter()) {
+        bool open = load_relaxed(&task->wait) == ticket;
+        if (open)
+            store_relaxed(&task->wait, (ticket & ~(uint64_t)7) | outcome);
+        weft__solo_leave();
+        return open;
+    }
     return swap_acq_rel(&task->wait, &expected, (ticket & ~(uint64_t)7) | outcome);
 }
 

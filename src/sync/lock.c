@@ -44,6 +44,13 @@ static inline void disown(weft_lock *lock, struct weft__task *self)
 static inline bool take_free(weft_lock *lock)
 {
     uint32_t none = 0;
+    if (weft__solo_enter()) {
+        bool free = load_relaxed(&lock->_word) == 0;
+        if (free)
+            store_relaxed(&lock->_word, HELD);
+        weft__solo_leave();
+        return free;
+    }
     return __atomic_compare_exchange_n(&lock->_word, &none, HELD, false, __ATOMIC_ACQUIRE,
                                        __ATOMIC_RELAXED);
 }
@@ -105,6 +112,15 @@ void weft__lock_let_go(weft_lock *lock, struct weft__task *self)
 {
     disown(lock, self);
     uint32_t held = HELD;
+    if (weft__solo_enter()) {
+        bool alone = load_relaxed(&lock->_word) == HELD;
+        if (alone)
+            store_relaxed(&lock->_word, 0);
+        weft__solo_leave();
+        if (unlikely(!alone))
+            hand_over(lock, 0);
+        return;
+    }
     if (unlikely(!__atomic_compare_exchange_n(&lock->_word, &held, 0, false, __ATOMIC_RELEASE,
                                               __ATOMIC_RELAXED)))
         hand_over(lock, 0);
