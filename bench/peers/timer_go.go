@@ -11,7 +11,7 @@ func armAndCancel(steps int) {
 	hot := time.AfterFunc(time.Hour, never)
 	hot.Stop()
 	for i := 0; i < steps; i++ {
-		hot.Reset(30 * time.Second)
+		hot.Reset(300 * time.Second)
 		check(hot.Stop(), "timer stopped")
 	}
 }
@@ -23,7 +23,7 @@ func random() uint32 {
 	return seed
 }
 
-func later() time.Duration { return time.Duration(10000+random()%60000) * time.Millisecond }
+func later() time.Duration { return time.Duration(100000+random()%600000) * time.Millisecond }
 
 func main() {
 	bench("timer_hot", clock, armAndCancel)

@@ -21,7 +21,7 @@ static void start(uv_timer_t *timer, uint64_t ms)
 static void arm_and_cancel(long steps)
 {
     for (long i = 0; i < steps; i++) {
-        start(&hot, 30000);
+        start(&hot, 300000);
         uv_timer_stop(&hot);
     }
 }
@@ -32,7 +32,7 @@ static void move_any(long steps)
     for (long i = 0; i < steps; i++) {
         uv_timer_t *any = &many[bench_random(&seed) % MILLION];
         uv_timer_stop(any);
-        start(any, 10000 + bench_random(&seed) % 60000);
+        start(any, 100000 + bench_random(&seed) % 600000);
     }
 }
 
@@ -44,7 +44,7 @@ int main(void)
     bench("timer_hot", BENCH_CPU, arm_and_cancel);
     for (int i = 0; i < MILLION; i++) {
         uv_timer_init(uv_default_loop(), &many[i]);
-        start(&many[i], 10000 + bench_random(&seed) % 60000);
+        start(&many[i], 100000 + bench_random(&seed) % 600000);
     }
     bench("timer_million", BENCH_CPU, arm_and_cancel);
     bench("timer_random", BENCH_CPU, move_any);
