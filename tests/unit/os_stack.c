@@ -298,13 +298,15 @@ static long all_calls_fail(long nr)
 static void survives_failures(const char *mode, long most)
 {
     weft_reporter_set(hush, NULL);
-    setenv("WEFT_GUARD", mode, 1);
     uint32_t slot;
+    setenv("WEFT_GUARD", mode, 1);
     weft__sys_fault = all_calls_fail;
     for (int i = 0; i < 3; i++) {
         CHECK_ERR(weft__stack_take(WEFT__STACK_64K, &slot, 1), -ENOMEM);
         CHECK_ERR(weft__stack_take(WEFT__STACK_256K, &slot, 1), -ENOMEM);
     }
+    weft__sys_fault = NULL;
+    begin_with(mode);
     weft__sys_fault = nth_call_fails;
     for (long nth = 0; nth < most; nth++) {
         int n;
