@@ -6,9 +6,9 @@ set -eu
 packages() {
     for group; do
         case $group in
-        build) echo gcc libc6-dev make meson ninja-build pkg-config python3 git ;;
+        build) echo gcc libc6-dev make meson ninja-build pkg-config python3 git scdoc ;;
         test)  echo g++ binutils clang "$(clang_runtime)" clang-format curl gdb ;;
-        more)  echo clang-tidy valgrind scdoc mandoc wrk chromium ;;
+        more)  echo clang-tidy valgrind mandoc wrk chromium ;;
         bench) echo golang-go libboost-fiber-dev libst-dev libtbb-dev libomp-dev libpth-dev \
                     libuv1-dev python3-gevent wrk ;;
         *)     echo "deps.sh: no group is called $group" >&2; exit 2 ;;
