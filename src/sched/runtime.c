@@ -93,9 +93,9 @@ unsigned weft_worker_count(void)
 uint64_t weft__live(void)
 {
     uint64_t ended = load_acquire(&weft__rt.outside_ended), started = 0;
-    for (unsigned i = 0; i < weft__rt.workers_count; i++)
+    for (unsigned i = 0; i < weft__rt.lanes_count; i++)
         ended += load_acquire(&weft__rt.workers[i]->ended);
-    for (unsigned i = 0; i < weft__rt.workers_count; i++)
+    for (unsigned i = 0; i < weft__rt.lanes_count; i++)
         started += load_acquire(&weft__rt.workers[i]->started);
     return started + load_acquire(&weft__rt.outside_started) - ended;
 }
@@ -243,14 +243,14 @@ static void fork_before(void), fork_parent(void), fork_child(void);
 
 static void free_workers(void)
 {
-    for (unsigned i = 0; i < weft__rt.workers_count; i++) {
+    for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
         if (!weft__rt.workers[i])
             continue;
         weft__worker_close(weft__rt.workers[i]);
         weft__release(weft__rt.workers[i], sizeof *weft__rt.workers[i]);
         weft__rt.workers[i] = NULL;
     }
-    weft__rt.workers_count = 0;
+    weft__rt.workers_count = weft__rt.lanes_count = 0;
 }
 
 static int make_workers(unsigned count)
@@ -263,7 +263,7 @@ static int make_workers(unsigned count)
             worker->own.alone = true; /* only its worker takes from it */
             worker->fifo.alone = worker->fork.alone = count == 1;
             weft__rt.workers[i] = worker;
-            weft__rt.workers_count = i + 1;
+            weft__rt.workers_count = weft__rt.lanes_count = i + 1;
             r = weft__worker_open(worker);
         }
         if (r < 0) {
@@ -543,12 +543,12 @@ static void lose(struct weft__task *task, void *caller)
 static void fork_child(void)
 {
     fork_parent();
-    for (unsigned i = 0; i < weft__rt.workers_count; i++) {
+    for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
         weft__sys_close(weft__rt.workers[i]->epfd);
         weft__sys_close(weft__rt.workers[i]->wake_fd);
         weft__rt.workers[i] = NULL;
     }
-    weft__rt.workers_count = 0;
+    weft__rt.workers_count = weft__rt.lanes_count = 0;
     weft__rt.injector = (struct weft__deque){ 0 };
     weft__rt.parked = weft__rt.spinning = 0;
     weft__rt.outside_started = weft__rt.outside_ended = 0;

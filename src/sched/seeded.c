@@ -56,7 +56,6 @@ void weft__seeded_init(void)
     host = weft__self();
     host_runs = true;
     weft__chooser->begin((uint64_t)weft__sys_env_number("WEFT_SEED", 1));
-    weft__rt.lanes_count = weft__rt.workers_count;
     for (unsigned i = 0; i < weft__rt.lanes_count; i++)
         open_lane(weft__rt.workers[i]);
 }

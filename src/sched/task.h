@@ -173,7 +173,7 @@ enum weft__runtime_state {
 struct weft__runtime {
     uint32_t state; /* enum weft__runtime_state; atomic */
     unsigned workers_count;
-    unsigned lanes_count;    /* seeded: workers and thread lanes */
+    unsigned lanes_count;    /* workers; seeded: and thread lanes */
     uint32_t outside_waits;  /* seeded: waits that something outside may end */
     struct weft__worker *workers[WEFT__WORKERS_MAX];
     uint64_t generation; /* moves with each fork */
