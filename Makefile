@@ -40,8 +40,8 @@ fmt:                  ## format what is committed or about to be
 lint: build           ## layers, headers, contracts, symbols, system calls, spelling
 	@tools/lint $(BUILD)
 
-example: build        ## build and run one example: make example C3
-	@tools/run-examples $(BUILD) --show $(NAME)
+example: build        ## build and run one example: make example C3 (ARGS='...' if it takes any)
+	@tools/run-examples $(BUILD) --show $(NAME) -- $(ARGS)
 
 install: build        ## install under PREFIX, or DESTDIR
 	@meson configure $(BUILD) $(if $(PREFIX),-Dprefix=$(PREFIX))
