@@ -3,9 +3,7 @@
  * A slab is one mapping: a page for its links, then up to 1,024 stacks, each with its guard page below.
  * Slot n is stack n mod 1,024 of slab n / 1,024, so an address is a look into a table that only grows;
  * a class of fewer stacks leaves numbers unused. Stacks of a slab are
- *   [0, gone)      given out before a fork that made this process; never again: somebody's data, even
- *                  the running stack, may lie there
- *   [gone, given)  have been given out; free ones are on the list of their class
+ *   [0, given)     have been given out; free ones are on the list of their class
  *   [given, made)  have their guards, are on the list and untouched
  *   [made, count)  are address space only
  * The list is last in, first out, and is only added to when empty, so fresh stacks leave it in order.
@@ -45,7 +43,7 @@ static struct slab {
     uint32_t *next; /* links of the free list */
     enum weft__stack_class class;
     unsigned shift; /* a stack is 1 << shift bytes, guard included */
-    uint32_t count, gone, given, made;
+    uint32_t count, given, made;
 } slabs[SLABS];
 static uint32_t slab_count;
 
@@ -405,7 +403,7 @@ char *weft__stack_top(uint32_t slot)
     if (slot >> SLOT_BITS >= SLABS)
         return NULL;
     const struct slab *slab = slab_of(slot);
-    if (!load_acquire(&slab->base) || index < slab->gone || index >= load_acquire(&slab->given))
+    if (!load_acquire(&slab->base) || index >= load_acquire(&slab->given))
         return NULL;
     return guard_at(slab, index + 1);
 }
@@ -439,6 +437,7 @@ uint32_t weft__stack_slots(void)
     return load_acquire(&slab_count) << SLOT_BITS;
 }
 
+/* Lists and locks may be in any state; what a slab says of itself only grows. */
 void weft__stack_forked(void)
 {
     growth = (weft__spin){ 0 };
@@ -450,7 +449,6 @@ void weft__stack_forked(void)
     for (uint32_t i = 0; i < slab_count; i++) {
         struct slab *slab = &slabs[i];
         struct list *list = &lists[slab->class];
-        slab->gone = slab->given;
         list_add_fresh(list, slab, slab->given, slab->made);
         if (slab->made < slab->count)
             list->growing = slab;

@@ -29,15 +29,15 @@ int weft__stack_take(enum weft__stack_class class, uint32_t *slots, unsigned cou
 void weft__stack_give(enum weft__stack_class class, const uint32_t *slots, unsigned count);
 
 /* The end (highest address) of a slot's stack, where its descriptor ends; NULL for a number that was
- * never given out in this process. Any thread, signal handlers too. */
+ * never given out. Any thread, signal handlers too. */
 char *weft__stack_top(uint32_t slot);
 
 /* Lowest usable address and its size, descriptor included; NULL like top. */
 char *weft__stack_low(uint32_t slot, size_t *size);
 
 /* Which stack does an address belong to? The guard page counts to the stack above it (*guard = true).
- * false: none of ours. The slot may be one that top does not know, and in a forked child it is, for the
- * stacks of before. Looks at each slab in turn. Signal handlers too. */
+ * The slot may be one that was not given out yet, of which top knows nothing. false: none of ours. Looks
+ * at each slab in turn. Signal handlers too. */
 bool weft__stack_find(const void *address, uint32_t *slot, bool *guard);
 
 /* Slots that may ever have been given out are [0, n) in steps, unused numbers among them: for walks. */
@@ -50,9 +50,9 @@ void weft__stack_trim(const uint32_t *slots, unsigned count);
  * and tests. */
 const char *weft__stack_guard(void);
 
-/* In the child of a fork, before anything else here: top forgets all that was given out, and it is never
- * given out again: its memory stays, somebody's data or the running stack may lie there. Needs no
- * preparation in the parent. */
+/* In the child of a fork, before anything else is taken or given: what the parent had out, or kept for
+ * reuse, stays where it is and is never given out here: somebody's data may lie there, the caller itself
+ * may run on one. Needs no preparation in the parent. */
 void weft__stack_forked(void);
 
 #endif
