@@ -46,6 +46,34 @@ void weft__deque_fini(struct weft__deque *deque)
     *deque = (struct weft__deque){ 0 };
 }
 
+static void release_older(struct weft__ring *ring)
+{
+    while (ring->older) {
+        struct weft__ring *older = ring->older;
+        ring->older = older->older;
+        weft__release(older, ring_bytes(older->size));
+    }
+}
+
+/* Another ring with the same elements. The old one is released as soon as no thief may still read it:
+ * a thief counts itself before it reads which ring there is. */
+static int replace(struct weft__deque *deque, int64_t size)
+{
+    int64_t bottom = load_relaxed(&deque->bottom), top = load_acquire(&deque->top);
+    struct weft__ring *ring = weft__alloc(ring_bytes(size), 64);
+    if (!ring)
+        return -ENOMEM;
+    ring->size = size;
+    ring->older = deque->ring;
+    for (int64_t i = top; i < bottom; i++)
+        weft__slot_copy(weft__slot_at(ring, i), weft__slot_at(ring->older, i));
+    store_seq_cst(&deque->ring, ring);
+    deque->limit = top + size;
+    if (load_seq_cst(&deque->thieves) == 0)
+        release_older(ring);
+    return 0;
+}
+
 /* bottom has met the limit: look where top is by now, or grow. */
 int weft__deque_make_room(struct weft__deque *deque)
 {
@@ -55,20 +83,18 @@ int weft__deque_make_room(struct weft__deque *deque)
         deque->limit = top + old->size;
         return 0;
     }
-    int64_t size = old ? 2 * old->size : FIRST_SIZE;
-    struct weft__ring *ring = weft__alloc(ring_bytes(size), 64);
-    if (!ring)
-        return -ENOMEM;
-    ring->size = size;
-    ring->older = old;
-    for (int64_t i = top; i < bottom; i++)
-        weft__slot_copy(weft__slot_at(ring, i), weft__slot_at(old, i));
-    store_release(&deque->ring, ring);
-    deque->limit = top + size;
-    return 0;
+    return replace(deque, old ? 2 * old->size : FIRST_SIZE);
 }
 
-/* Take the oldest into a slot that nobody else sees, or where there is none (NULL), into *out. */
+void weft__deque_tidy(struct weft__deque *deque, int64_t keep)
+{
+    struct weft__ring *ring = deque->ring;
+    if (ring && ring->size > keep && weft__deque_length(deque) == 0)
+        replace(deque, FIRST_SIZE); /* no memory: then it stays as it is */
+}
+
+/* Take the oldest into a slot that nobody else sees, or where there is none (NULL), into *out. Thieves
+ * are counted around it: see replace. */
 static inline bool take(struct weft__deque *deque, struct weft__slot *to, struct weft__closure *out)
 {
     int64_t top = load_seq_cst(&deque->top);
@@ -94,6 +120,14 @@ static inline bool take(struct weft__deque *deque, struct weft__slot *to, struct
 
 bool weft__deque_take(struct weft__deque *deque, struct weft__closure *out)
 {
+    __atomic_fetch_add(&deque->thieves, 1, __ATOMIC_SEQ_CST);
+    bool got = take(deque, NULL, out);
+    __atomic_fetch_sub(&deque->thieves, 1, __ATOMIC_RELEASE);
+    return got;
+}
+
+bool weft__deque_take_own(struct weft__deque *deque, struct weft__closure *out)
+{
     return take(deque, NULL, out);
 }
 
@@ -102,8 +136,13 @@ unsigned weft__deque_steal(struct weft__deque *from, struct weft__deque *into,
 {
     int64_t half = (weft__deque_length(from) + 1) / 2;
     unsigned want = half < STEAL_MAX ? (unsigned)half : STEAL_MAX, got = 0;
-    if (want == 0 || !take(from, NULL, out))
+    if (want == 0)
         return 0;
+    __atomic_fetch_add(&from->thieves, 1, __ATOMIC_SEQ_CST);
+    if (!take(from, NULL, out)) {
+        __atomic_fetch_sub(&from->thieves, 1, __ATOMIC_RELEASE);
+        return 0;
+    }
     int64_t bottom = load_relaxed(&into->bottom);
     for (got = 1; got < want; got++, bottom++) {
         if (bottom >= into->limit) {
@@ -114,6 +153,7 @@ unsigned weft__deque_steal(struct weft__deque *from, struct weft__deque *into,
         if (!take(from, weft__slot_at(into->ring, bottom), out))
             break;
     }
+    __atomic_fetch_sub(&from->thieves, 1, __ATOMIC_RELEASE);
     store_release(&into->bottom, bottom); /* all at once */
     return got;
 }

@@ -2,7 +2,7 @@
  *
  * One owner pushes at the bottom; the owner may pop there (last in, first out: the Chase-Lev deque) or
  * take at the top (first in, first out), as thieves do. One code for both uses; a deque is used in one
- * way by its owner. Rings that were outgrown are kept until fini: a thief may still be reading one.
+ * way by its owner. A ring that was outgrown is released when no thief may be reading it.
  */
 #ifndef WEFT_SCHED_DEQUE_H
 #define WEFT_SCHED_DEQUE_H
@@ -33,6 +33,7 @@ struct weft__ring;
 
 struct weft__deque {
     int64_t top __attribute__((aligned(64)));    /* thieves */
+    uint32_t thieves; /* atomic: how many may be reading a ring */
     int64_t bottom __attribute__((aligned(64))); /* this and the rest: the owner */
     int64_t limit;           /* up to here bottom may go without a look at top */
     bool alone;              /* only the owner takes: no locked instruction is needed */
@@ -49,8 +50,12 @@ static inline int weft__deque_push(struct weft__deque *deque, const struct weft_
 static inline bool weft__deque_pop(struct weft__deque *deque, const struct weft_group *group,
                                    struct weft__closure *out);
 
-/* Anyone: the oldest. false: empty (a lost race is tried again inside). */
+/* Anyone; the owner: the oldest. false: empty (a lost race is tried again inside). */
 bool weft__deque_take(struct weft__deque *deque, struct weft__closure *out);
+bool weft__deque_take_own(struct weft__deque *deque, struct weft__closure *out);
+
+/* Owner: an empty deque of more slots than keep gives its memory back. */
+void weft__deque_tidy(struct weft__deque *deque, int64_t keep);
 
 /* Anyone: about how many. */
 static inline int64_t weft__deque_length(const struct weft__deque *deque);

@@ -28,6 +28,8 @@ enum {
     CACHE = 128,              /* stacks a worker keeps; half of them go back when there are more */
     CACHE_FILL = 16,
     EVENTS = 128,
+    TIDY_AT_ONCE = 65536,     /* slots of an empty deque that are too many, at once and by and by */
+    TIDY_LATER = 1024,
     INJECTED = 16,            /* closures from outside taken at a time */
     COLOURS = 32              /* tops differ by 64 bytes, so that they do not share cache sets */
 };
@@ -121,10 +123,11 @@ static void give_up(struct weft__worker *worker, const struct weft__closure *clo
 
 static bool take_closure(struct weft__worker *worker, struct weft__closure *out)
 {
-    if (weft__deque_take(&worker->own, out) || weft__deque_take(&worker->fifo, out) ||
+    if (weft__deque_take_own(&worker->own, out) || weft__deque_take_own(&worker->fifo, out) ||
         weft__deque_pop(&worker->fork, NULL, out))
         return true;
     worker->unstarted = false;
+    weft__deque_tidy(&worker->fifo, TIDY_AT_ONCE);
     return false;
 }
 
@@ -458,6 +461,8 @@ void weft__tick(struct weft__worker *worker)
     if (now - worker->polled > POLL_EVERY) {
         worker->polled = now;
         weft__poll(worker, 0);
+        weft__deque_tidy(&worker->fifo, TIDY_LATER);
+        weft__deque_tidy(&worker->fork, TIDY_LATER);
         if (!load_relaxed(&worker->stopping))
             take_injected(worker);
         if (load_relaxed(&weft__rt.parked) && worker->first && worker->unstarted)
