@@ -28,8 +28,7 @@ enum {
     CACHE = 128,              /* stacks a worker keeps; half of them go back when there are more */
     CACHE_FILL = 16,
     EVENTS = 128,
-    TIDY_AT_ONCE = 65536,     /* slots of an empty deque that are too many, at once and by and by */
-    TIDY_LATER = 1024,
+    TIDY = 1024,              /* slots that an empty deque keeps */
     INJECTED = 16,            /* closures from outside taken at a time */
     COLOURS = 32              /* tops differ by 64 bytes, so that they do not share cache sets */
 };
@@ -127,7 +126,6 @@ static bool take_closure(struct weft__worker *worker, struct weft__closure *out)
         weft__deque_pop(&worker->fork, NULL, out))
         return true;
     worker->unstarted = false;
-    weft__deque_tidy(&worker->fifo, TIDY_AT_ONCE);
     return false;
 }
 
@@ -461,8 +459,8 @@ void weft__tick(struct weft__worker *worker)
     if (now - worker->polled > POLL_EVERY) {
         worker->polled = now;
         weft__poll(worker, 0);
-        weft__deque_tidy(&worker->fifo, TIDY_LATER);
-        weft__deque_tidy(&worker->fork, TIDY_LATER);
+        weft__deque_tidy(&worker->fifo, TIDY);
+        weft__deque_tidy(&worker->fork, TIDY);
         if (!load_relaxed(&worker->stopping))
             take_injected(worker);
         if (load_relaxed(&weft__rt.parked) && worker->first && worker->unstarted)
