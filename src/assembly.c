@@ -7,6 +7,7 @@
 
 __attribute__((constructor)) static void assemble(void)
 {
+    weft__background_init();
     weft__chooser = &weft__random_chooser;
     weft__bug_dump = weft__dump;
     weft__locks_abandon = weft__lock_abandon_all;

@@ -62,6 +62,12 @@ static inline void weft__spin_unlock(weft__spin *spin)
     store_release(&spin->word, 0);
 }
 
+/* And what the holder wrote is seen before anything it reads next is read. */
+static inline void weft__spin_unlock_seq_cst(weft__spin *spin)
+{
+    (void)exchange_seq_cst(&spin->word, 0);
+}
+
 /* xorshift64*: for choices that must be quick, not secret. state != 0. */
 static inline uint64_t weft__random(uint64_t *state)
 {

@@ -167,6 +167,8 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
     struct fd_node node = { .worker = self->worker, .events = events };
     if (deadline.ns == 0)
         return -ETIMEDOUT;
+    if (weft__is_cancelled(self)) /* since the call's last turn was over, between two */
+        return -ECANCELED;
     if (!self->worker && self->wake_fd < 0) {
         int fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)

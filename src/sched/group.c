@@ -18,6 +18,7 @@
 #include "arch/switch.h"
 #include "base/alloc.h"
 #include "base/report.h"
+#include "base/sys.h"
 #include "sched/wait.h"
 
 #define WAITING ((uint64_t)1 << 63)
@@ -59,10 +60,24 @@ weft_group *weft_background(void)
     return &weft__rt.background;
 }
 
+bool weft__group_is_background(const weft_group *group)
+{
+    return group->_flags & BACKGROUND;
+}
+
 void weft__background_init(void)
 {
     weft__rt.background = (weft_group){ ._word = BIAS, ._flags = WEFT_KEEP_GOING | BACKGROUND };
     weft__rt.daemons = weft__rt.background;
+}
+
+static void round_begin(weft_group *group)
+{
+    if (unlikely(group->_flags & ROUND_OVER)) {
+        group->_flags &= ~(uint32_t)ROUND_OVER;
+        group->_result = 0;
+        group->_failed = 0;
+    }
 }
 
 uint64_t weft__group_open(const weft_group *group)
@@ -113,6 +128,11 @@ void weft__group_fail(weft_group *group, uint64_t who, int err)
 void weft__group_left(struct weft__member *member, int result)
 {
     weft_group *group = member->group;
+    struct weft__task *task = member->task;
+    bool kept = task->flags & WEFT__KEEP && member == &task->base;
+    if (kept) /* before its own failure cancels the group */
+        task->was_cancelled = load_relaxed(&task->life) & WEFT__LIFE_CANCELLED ||
+                              load_relaxed(&group->_cancelled);
     if (member->linked) {
         weft__word_lock(&group->_spin);
         *(member->prev ? &member->prev->next : &group->_children) = member->next;
@@ -122,7 +142,7 @@ void weft__group_left(struct weft__member *member, int result)
         weft__word_unlock(&group->_spin);
     }
     if (result < 0)
-        weft__group_fail(group, weft__handle(member->task).id, result);
+        weft__group_fail(group, kept ? weft__handle(task).id : 0, result);
 }
 
 static void link_member(struct weft__member *member)
@@ -151,7 +171,7 @@ bool weft__group_link(struct weft__task *self)
 
 /* -- kept tasks ----------------------------------------------------------------------------------- */
 
-static void copy_back(struct weft__task *task)
+void weft__job_back(struct weft__task *task)
 {
     if (task->job_back)
         memcpy(task->job_back, task->job, task->job_size);
@@ -162,7 +182,7 @@ static void copy_back(struct weft__task *task)
 static void forget(struct weft__task *task)
 {
     weft__word_lock(&task->word);
-    copy_back(task);
+    weft__job_back(task);
     store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8);
     task->flags &= ~(uint32_t)WEFT__KEEP;
     weft__word_unlock(&task->word);
@@ -177,6 +197,15 @@ static void forget(struct weft__task *task)
     }
 }
 
+/* And nobody has learnt of its end: where its job came from may be no more. */
+static void drop(struct weft__task *task)
+{
+    weft__word_lock(&task->word);
+    task->job_back = NULL;
+    weft__word_unlock(&task->word);
+    forget(task);
+}
+
 static struct weft__task *kept_pop(weft_group *group)
 {
     struct weft__task *task = group->_ended;
@@ -187,19 +216,30 @@ static struct weft__task *kept_pop(weft_group *group)
     return task;
 }
 
+void weft__background_end(void)
+{
+    struct weft__task *task;
+    while ((task = kept_pop(&weft__rt.background)) || (task = kept_pop(&weft__rt.daemons)))
+        drop(task);
+}
+
 /* The task has left its stack. What its joiners and its waiter need is in the record. */
 void weft__group_keep(struct weft__task *task)
 {
     weft_group *group = task->base.group;
+    struct weft__task *old = NULL, *waiter = NULL, *next_waiter = NULL;
     weft__task_ended(task);
     weft__word_lock(&group->_spin);
-    task->next = NULL;
-    *(group->_ended ? &group->_ended_last->next : &group->_ended) = task; /* _ended_last: only then */
-    group->_ended_last = task;
-    group->_kept++;
-    struct weft__task *old = NULL, *waiter = NULL, *next_waiter = NULL;
-    if (group->_flags & BACKGROUND && group->_kept > KEPT_IN_BACKGROUND)
-        old = kept_pop(group);
+    if (group->_flags & BACKGROUND && load_relaxed(&task->joined)) {
+        old = task;
+    } else {
+        task->next = NULL;
+        *(group->_ended ? &group->_ended_last->next : &group->_ended) = task; /* _ended_last: only then */
+        group->_ended_last = task;
+        group->_kept++;
+        if (group->_flags & BACKGROUND && group->_kept > KEPT_IN_BACKGROUND)
+            old = kept_pop(group);
+    }
     /* Counted under the spin bit, so that weft_group_next sees list and count at one time. */
     uint64_t now = __atomic_sub_fetch(&group->_word, 1, __ATOMIC_ACQ_REL);
     if (now == (WAITING | BIAS))
@@ -211,11 +251,31 @@ void weft__group_keep(struct weft__task *task)
     }
     weft__word_unlock(&group->_spin);
     if (old)
-        forget(old);
+        drop(old);
     if (next_waiter)
         weft__ready(next_waiter);
     if (waiter)
         tell(waiter);
+}
+
+void weft__group_joined(weft_task handle, struct weft__task *task)
+{
+    weft_group *group = task->base.group;
+    struct weft__task *before = NULL, *at;
+    weft__word_lock(&group->_spin);
+    for (at = group->_ended; at && at != task; at = at->next)
+        before = at;
+    if (at && weft__task_find(handle) == at) {
+        *(before ? &before->next : &group->_ended) = at->next;
+        if (group->_ended_last == at)
+            group->_ended_last = before;
+        group->_kept--;
+    } else {
+        at = NULL; /* not yet here: weft__group_keep will see that it was joined; or not any more */
+    }
+    weft__word_unlock(&group->_spin);
+    if (at)
+        forget(at);
 }
 
 /* -- spawn ---------------------------------------------------------------------------------------- */
@@ -244,7 +304,7 @@ static int inject(const struct weft__closure *closure)
 {
     weft__spin_lock(&weft__rt.injector_spin);
     int r = weft__deque_push(&weft__rt.injector, closure);
-    weft__spin_unlock(&weft__rt.injector_spin);
+    weft__spin_unlock_seq_cst(&weft__rt.injector_spin); /* before the look at who sleeps */
     weft__wake_one();
     return r;
 }
@@ -258,7 +318,7 @@ static int enqueue(weft_group *group, struct weft__task *self, const struct weft
         struct weft__worker *home = home_of(group, self);
         weft__spin_lock(&home->own_spin);
         r = weft__deque_push(&home->own, closure);
-        weft__spin_unlock(&home->own_spin);
+        weft__spin_unlock_seq_cst(&home->own_spin); /* before the look at the worker's state */
         if (home == worker)
             worker->unstarted = true;
         else if (r == 0)
@@ -339,8 +399,6 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
                         const char *site)
 {
     size_t stack = more ? more->stack : 0;
-    if (kind == WEFT_COROUTINE && stack > 256 * 1024)
-        return -EINVAL;
     bool as_coroutine = kind == WEFT_COROUTINE || weft__rt.seeded;
     struct weft__task *task =
         new_record(self, as_coroutine ? WEFT_COROUTINE : kind, kind == WEFT_THREAD ? 256 * 1024 : stack);
@@ -353,6 +411,7 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
     task->site = site;
     task->job = NULL;
     task->job_back = NULL;
+    task->was_cancelled = task->joined = false;
     if (more && more->name)
         weft__task_name_set(task, more->name);
     if (size) {
@@ -408,7 +467,9 @@ int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg
     }
     if (unlikely(flags || more || !fn)) {
         if (!fn || flags & ~(unsigned)(WEFT_DAEMON | WEFT_COPY_IN) ||
-            (more && more->size != sizeof *more) || size > UINT32_MAX ||
+            (more && (more->size != sizeof *more ||
+                      (kind == WEFT_COROUTINE && more->stack > 256 * 1024))) ||
+            size > UINT32_MAX ||
             (flags & WEFT_DAEMON && group != &weft__rt.background))
             return -EINVAL;
     }
@@ -418,11 +479,7 @@ int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg
     }
     if (unlikely(flags & WEFT_DAEMON))
         group = &weft__rt.daemons;
-    if (unlikely(group->_flags & ROUND_OVER)) {
-        group->_flags &= ~(uint32_t)ROUND_OVER;
-        group->_result = 0;
-        group->_failed = 0;
-    }
+    round_begin(group);
     if (unlikely(load_relaxed(&group->_cancelled)))
         return -ECANCELED;
     count_in(group, self);
@@ -475,15 +532,21 @@ static void run_inline(struct weft__task *self, const struct weft__closure *clos
     struct weft__member *below = self->member;
     struct weft__defer *defers = self->defers;
     struct weft__local_value *locals = self->locals;
+    struct weft_lock *held = self->held;
     const char *site = self->site;
     self->member = &member;
     self->defers = NULL;
     self->locals = NULL;
     self->site = closure->site;
     void *arg = closure->size ? (void *)closure->u.copy : closure->arg;
+    uint64_t generation = weft__rt.generation;
+    if (unlikely(weft__rt.hooks_count))
+        weft__hooks_start();
     int result = weft__call_sealed(closure->fn, arg);
-    if (unlikely(self->defers || self->locals || weft__rt.hooks_count))
-        weft__task_finish(self);
+    if (unlikely(generation != weft__rt.generation))
+        weft__sys_exit(0); /* in a fork's child: the waiter is not here */
+    if (unlikely(self->defers || self->locals || self->held != held || weft__rt.hooks_count))
+        weft__task_finish(self, held);
     self->site = site;
     self->locals = locals;
     self->defers = defers;
@@ -521,8 +584,7 @@ static int wait_for_all(weft_group *group, struct weft__task *self, int64_t unti
     group->_waiter = self;
     uint64_t before = add_acq_rel(&group->_word, add + WAITING);
     if (before + add == BIAS) {
-        store_relaxed(&self->wait, (ticket & ~(uint64_t)7) | WEFT__WOKEN); /* nobody else has the ticket */
-        store_relaxed(&self->sleeping, 0);
+        weft__wait_drop(self, ticket);
         return 0;
     }
     int r = weft__wait(self, ticket, (weft_deadline){ until }, "group", group);
@@ -540,12 +602,27 @@ static int wait_for_all(weft_group *group, struct weft__task *self, int64_t unti
     return r;
 }
 
-static void round_over(weft_group *group)
+/* Who kept the last task counted it under the spin bit and may still hold that: not gone yet. */
+static void last_one_gone(weft_group *group)
 {
-    if (unlikely(group->_flags & WEFT_COLLECT)) { /* the last one may still hold the spin bit */
+    if (unlikely(load_acquire(&group->_spin))) {
         weft__word_lock(&group->_spin);
         weft__word_unlock(&group->_spin);
     }
+}
+
+static void told_gone(weft_group *group)
+{
+    struct weft__task *told = group->_next;
+    group->_next = NULL;
+    if (unlikely(told != NULL))
+        forget(told);
+}
+
+static void round_over(weft_group *group)
+{
+    last_one_gone(group);
+    told_gone(group);
     struct weft__task *task;
     while (unlikely((task = kept_pop(group)) != NULL))
         forget(task);
@@ -561,11 +638,13 @@ int weft_group_wait(weft_group *group, weft_deadline deadline)
         return -EINVAL;
     if (unlikely(self != group->_owner || !self))
         return -EPERM;
+    round_begin(group);
     int64_t until = deadline.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(deadline);
     uint32_t done = 0;
     if (group->_flags & WEFT_FORK && self->worker && !weft__rt.seeded) {
-        /* Children as calls cannot be timed out of; a dated wait leaves them to the workers. */
-        if (until == INT64_MAX && self->bound == INT64_MAX)
+        /* Children as calls cannot be timed out of; a dated wait leaves them to the workers. So does a
+         * shielded one: a shield is the waiter's, not theirs. */
+        if (until == INT64_MAX && self->bound == INT64_MAX && !self->shield)
             done = run_children(group, self);
         if (load_acquire(&group->_word) - done + group->_spawned == BIAS) {
             group->_spawned = 0;
@@ -598,17 +677,14 @@ int weft_group_next(weft_group *group, weft_task *done, weft_deadline deadline)
         return r;
     if (self != group->_owner || !(group->_flags & WEFT_COLLECT))
         return -EINVAL;
-    struct weft__task *last = group->_next; /* told by the call before; it could be joined until now */
-    group->_next = NULL;
-    if (last)
-        forget(last);
     for (;;) {
         weft__point("group next");
         weft__word_lock(&group->_spin);
         struct weft__task *task = kept_pop(group);
         if (task) {
             weft__word_unlock(&group->_spin);
-            copy_back(task);
+            told_gone(group); /* the one before could be joined until now */
+            weft__job_back(task);
             group->_next = task;
             if (done)
                 *done = weft__handle(task);
@@ -672,11 +748,10 @@ bool weft_group_is_cancelled(const weft_group *group)
 
 void weft_group_fini(weft_group *group)
 {
-    if (group->_next)
-        forget(group->_next);
-    group->_next = NULL;
     WEFT_BUG_ON(group->_word && load_acquire(&group->_word) + group->_spawned != BIAS,
                 "group %p is torn down while tasks of it live", (void *)group);
+    last_one_gone(group);
+    told_gone(group);
     struct weft__task *task;
     while ((task = kept_pop(group)))
         forget(task);

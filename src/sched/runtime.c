@@ -34,6 +34,7 @@ static uint32_t watch_state;    /* futex word: 0 looking, 1 asleep, 2 to end */
 static uint32_t quiet, resting; /* futex word of those who wait for tasks to end; how many they are */
 static bool handlers_set, has_watch;
 static struct run *running;     /* weft_run has the runtime */
+static uint32_t stop_runs;      /* atomic: one weft_stop at a time */
 
 /* -- cores ---------------------------------------------------------------------------------------- */
 
@@ -179,6 +180,14 @@ static bool work_waits(void)
     return false;
 }
 
+static bool anyone_runs(void)
+{
+    for (unsigned i = 0; i < weft__rt.workers_count; i++)
+        if (load_seq_cst(&weft__rt.workers[i]->state) == WEFT__RUNNING)
+            return true;
+    return false;
+}
+
 static void *watch_main(void *arg)
 {
     (void)arg;
@@ -195,7 +204,7 @@ static void *watch_main(void *arg)
         still = busy ? 0 : still + 1;
         if (still > WATCH_QUIET) {
             uint32_t looking = 0;
-            if (swap_seq_cst(&watch_state, &looking, 1u))
+            if (swap_seq_cst(&watch_state, &looking, 1u) && !anyone_runs()) /* or it was not told */
                 weft__sys_futex_wait(&watch_state, 1, INT64_MAX);
             looking = 1;
             swap_seq_cst(&watch_state, &looking, 0u);
@@ -244,11 +253,12 @@ static void fork_before(void), fork_parent(void), fork_child(void);
 static void free_workers(void)
 {
     for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
-        if (!weft__rt.workers[i])
-            continue;
-        weft__worker_close(weft__rt.workers[i]);
-        weft__release(weft__rt.workers[i], sizeof *weft__rt.workers[i]);
+        struct weft__worker *worker = weft__rt.workers[i];
         weft__rt.workers[i] = NULL;
+        if (!worker || worker->live) /* tasks that outlived the grace: who wakes one comes here */
+            continue;
+        weft__worker_close(worker);
+        weft__release(worker, sizeof *worker);
     }
     weft__rt.workers_count = weft__rt.lanes_count = 0;
 }
@@ -278,7 +288,7 @@ static int make_workers(unsigned count)
 static void end_workers(unsigned from, unsigned to, int64_t until)
 {
     for (unsigned i = from; i < to; i++) {
-        store_release(&weft__rt.workers[i]->stopping, true);
+        (void)exchange_seq_cst(&weft__rt.workers[i]->stopping, true); /* before the look at its state */
         weft__wake(weft__rt.workers[i]);
     }
     for (unsigned i = from; i < to; i++) {
@@ -336,6 +346,8 @@ int weft__runtime_start(void)
     weft__spin_lock(&start_spin);
     if (weft__rt.state == WEFT__OFF)
         r = start_locked(0);
+    else if (weft__rt.state == WEFT__GONE)
+        r = -EAGAIN; /* the program ends: nobody would run it */
     weft__spin_unlock(&start_spin);
     return r;
 }
@@ -354,18 +366,35 @@ static int64_t grace(void)
     return (ms < 0 ? 0 : ms) * 1000000;
 }
 
-/* Background tasks that are waited for, less the one that waits. */
-static bool background_is_done(void *self)
+static bool is_task(const struct weft__task *self)
 {
-    struct weft__task *task = self;
-    bool mine = task && task->worker && task->base.group == &weft__rt.background;
-    return weft__group_open(&weft__rt.background) <= (mine ? 1 : 0);
+    return self->worker || !(self->flags & WEFT__FOREIGN);
 }
 
-static bool nothing_lives(void *self)
+/* Who waits for the end and, through groups, for whom: these cannot end before. */
+struct enders {
+    unsigned tasks, background;
+};
+
+static struct enders enders_of(struct weft__task *self)
 {
-    struct weft__task *task = self;
-    return weft__live() <= (task && task->worker ? 1 : 0);
+    struct enders e = { 0, 0 };
+    for (struct weft__task *task = self; task && is_task(task) && task->base.group;
+         task = task->base.group->_owner) {
+        e.tasks++;
+        e.background += task->base.group == &weft__rt.background;
+    }
+    return e;
+}
+
+static bool background_is_done(void *enders)
+{
+    return weft__group_open(&weft__rt.background) <= ((struct enders *)enders)->background;
+}
+
+static bool nothing_lives(void *enders)
+{
+    return weft__live() <= ((struct enders *)enders)->tasks;
 }
 
 static void exit_handler(void)
@@ -373,10 +402,11 @@ static void exit_handler(void)
     struct weft__task *self = weft__self();
     if (load_acquire(&weft__rt.state) != WEFT__ON || !self)
         return;
-    rest(self, background_is_done, self, INT64_MAX);
+    struct enders enders = enders_of(self);
+    rest(self, background_is_done, &enders, INT64_MAX);
     weft__group_cancel_all(&weft__rt.daemons);
     weft__task_each(cancel_one, self);
-    rest(self, nothing_lives, self, weft__now() + grace());
+    rest(self, nothing_lives, &enders, weft__now() + grace());
     if (weft__rt.seeded) {
         weft__seeded_end();
         return;
@@ -385,6 +415,7 @@ static void exit_handler(void)
     exchange_seq_cst(&weft__rt.state, WEFT__GONE); /* workers freeze when they next look */
     for (unsigned i = 0; i < weft__rt.workers_count; i++)
         weft__wake(weft__rt.workers[i]);
+    self->worker = NULL; /* should a destructor wait, it waits as a thread */
 }
 
 static void shut(unsigned from)
@@ -392,26 +423,20 @@ static void shut(unsigned from)
     watch_end();
     end_workers(from, weft__rt.workers_count, weft__now() + grace());
     free_workers();
+    weft__background_end();
     weft__deque_fini(&weft__rt.injector);
     weft__rt.parked = 0;
     weft__rt.outside_started = weft__rt.outside_ended = 0;
     store_release(&weft__rt.state, WEFT__OFF);
 }
 
-int weft_stop(weft_deadline deadline)
+static int stop(struct weft__task *self, int64_t until)
 {
-    struct weft__task *self = weft__self();
-    if (!self)
-        return -ENOMEM;
-    if (self->worker || running)
-        return -EBUSY;
-    if (load_acquire(&weft__rt.state) == WEFT__OFF)
-        return 0;
-    int64_t until = weft__deadline_at(deadline);
-    if (!rest(self, background_is_done, self, until))
+    struct enders enders = { 0, 0 };
+    if (!rest(self, background_is_done, &enders, until))
         return -ETIMEDOUT;
     weft__group_cancel_all(&weft__rt.daemons);
-    bool still = rest(self, nothing_lives, self, until);
+    bool still = rest(self, nothing_lives, &enders, until);
     store_relaxed(&weft__rt.daemons._cancelled, 0);
     if (!still)
         return -ETIMEDOUT;
@@ -419,6 +444,19 @@ int weft_stop(weft_deadline deadline)
         weft__seeded_end();
     shut(weft__rt.seeded ? weft__rt.workers_count : threads_first);
     return 0;
+}
+
+int weft_stop(weft_deadline deadline)
+{
+    struct weft__task *self = weft__self();
+    if (!self)
+        return -ENOMEM;
+    uint32_t nobody = 0;
+    if (is_task(self) || running || !swap_acq_rel(&stop_runs, &nobody, 1u))
+        return -EBUSY;
+    int r = load_acquire(&weft__rt.state) == WEFT__OFF ? 0 : stop(self, weft__deadline_at(deadline));
+    store_release(&stop_runs, 0);
+    return r;
 }
 
 /* -- weft_run --------------------------------------------------------------------------------------- */
@@ -443,10 +481,11 @@ static int run_first(void *arg)
 {
     struct run *run = arg;
     struct weft__task *self = weft__current;
+    struct enders enders = { 1, 0 };
     run->result = run->fn(run->arg);
-    rest(self, background_is_done, self, INT64_MAX);
+    rest(self, background_is_done, &enders, INT64_MAX);
     weft__group_cancel_all(&weft__rt.daemons);
-    if (!rest(self, nothing_lives, self, weft__now() + grace()))
+    if (!rest(self, nothing_lives, &enders, weft__now() + grace()))
         weft__report("weft: %llu tasks have not ended %lld ms after they were cancelled\n",
                      (unsigned long long)weft__live() - 1, (long long)grace() / 1000000);
     store_release(&run->done, true);
@@ -469,7 +508,7 @@ int weft_run(weft_fn *fn, void *arg)
         return -EINVAL;
     if (!self)
         return -ENOMEM;
-    if (self->worker)
+    if (is_task(self))
         return -EBUSY;
     weft__spin_lock(&start_spin);
     bool first = weft__rt.state == WEFT__OFF;
@@ -482,7 +521,9 @@ int weft_run(weft_fn *fn, void *arg)
     if (!first || weft__rt.seeded) {
         weft_group_init(&group, 0);
         r = weft_group_spawn(&group, WEFT_COROUTINE, first ? run_first : run_later, &run);
+        struct weft__calm calm = weft__calm_begin(self);
         int wait = weft_group_wait(&group, weft_never());
+        weft__calm_end(self, calm);
         if (first) {
             running = NULL;
             (void)!weft_stop(weft_after(grace()));
@@ -516,10 +557,12 @@ static void fork_before(void)
 {
     weft__spin_lock(&start_spin);
     weft__spin_lock(&weft__rt.injector_spin);
+    weft__records_hold(true);
 }
 
 static void fork_parent(void)
 {
+    weft__records_hold(false);
     weft__spin_unlock(&weft__rt.injector_spin);
     weft__spin_unlock(&start_spin);
 }
@@ -543,12 +586,16 @@ static void lose(struct weft__task *task, void *caller)
 static void fork_child(void)
 {
     fork_parent();
+    weft__stack_forked();
     for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
-        weft__sys_close(weft__rt.workers[i]->epfd);
-        weft__sys_close(weft__rt.workers[i]->wake_fd);
+        struct weft__worker *worker = weft__rt.workers[i];
+        weft__sys_close(worker->epfd);
+        weft__sys_close(worker->wake_fd);
+        worker->epfd = worker->wake_fd = -1;
         weft__rt.workers[i] = NULL;
     }
     weft__rt.workers_count = weft__rt.lanes_count = 0;
+    weft__solo_end();
     weft__rt.injector = (struct weft__deque){ 0 };
     weft__rt.parked = weft__rt.spinning = 0;
     weft__rt.outside_started = weft__rt.outside_ended = 0;
@@ -557,8 +604,11 @@ static void fork_child(void)
     has_watch = false;
     weft__background_init();
     weft__task_each(lose, weft__current);
-    if (weft__current && weft__current->worker) { /* it goes on as a plain thread, on its stack */
+    weft__rt.threads = weft__current != NULL;
+    if (weft__current && is_task(weft__current)) { /* it goes on as a plain thread, on its stack */
         weft__current->worker = NULL;
+        weft__current->flags = (weft__current->flags & WEFT__LARGE) | WEFT__FOREIGN;
+        weft__current->kind = 0;
         weft__current->member = &weft__current->base;
         weft__current->base.group = NULL;
         weft__current->base.linked = false;

@@ -79,8 +79,7 @@ static void fill_exit(struct weft_exit *out, const struct weft__task *task)
     out->result = task->result;
     out->signal = 0;
     out->core = false;
-    out->cancelled = load_relaxed(&task->life) & WEFT__LIFE_CANCELLED ||
-                     load_relaxed(&task->base.group->_cancelled);
+    out->cancelled = task->was_cancelled;
 }
 
 void weft__task_ended(struct weft__task *task)
@@ -89,12 +88,16 @@ void weft__task_ended(struct weft__task *task)
     struct weft__task *chain = NULL;
     weft__word_lock(&task->word);
     task->flags |= WEFT__ENDED;
-    store_relaxed(&task->life, load_relaxed(&task->life) & ~(uint64_t)WEFT__LIFE_ALIVE);
+    and_acq_rel(&task->life, ~(uint64_t)WEFT__LIFE_ALIVE);
     while ((node = weft__claim_first(joiners(task)))) {
         if (node->value)
             fill_exit(node->value, task);
         node->task->next = chain;
         chain = node->task;
+    }
+    if (chain) { /* a joiner waits in its call, where the job may come back */
+        store_relaxed(&task->joined, true);
+        weft__job_back(task);
     }
     weft__word_unlock(&task->word);
     weft__ready_all(chain);
@@ -120,9 +123,14 @@ int weft_task_join(weft_task task, struct weft_exit *out, weft_deadline deadline
         return -ESRCH;
     }
     if (found->flags & WEFT__ENDED) {
+        bool forget = weft__group_is_background(found->base.group);
         if (out)
             fill_exit(out, found);
+        store_relaxed(&found->joined, true);
+        weft__job_back(found);
         weft__word_unlock(&found->word);
+        if (forget)
+            weft__group_joined(task, found);
         return 0;
     }
     struct weft__wait_node node = { .value = out };
@@ -141,6 +149,16 @@ void weft__cancel_deliver(struct weft__task *task)
         weft__ready(task);
 }
 
+/* By handle the thread may have ended and its record serve another: the wait is read before the life,
+ * and turns go on from life to life, so the claim fails for any wait but the one that is meant. */
+static void cancel_thread(struct weft__task *task, weft_task handle)
+{
+    uint64_t wait = load_seq_cst(&task->wait);
+    if ((wait & 7) == WEFT__WAITING && load_acquire(&task->life) >> 8 == handle.id >> 32 &&
+        weft__claim(task, wait, WEFT__CANCELLED))
+        weft__ready(task);
+}
+
 int weft_task_cancel(weft_task task)
 {
     struct weft__task *found = weft__task_find(task);
@@ -151,14 +169,17 @@ int weft_task_cancel(weft_task task)
     do
         if ((uint32_t)(life >> 8) != task.id >> 32)
             return -ESRCH;
+        else if (!(life & WEFT__LIFE_ALIVE))
+            return 0;
     while (!swap_seq_cst(&found->life, &life, life | WEFT__LIFE_CANCELLED));
     struct weft__task *self = weft__current;
-    struct weft__worker *worker = load_relaxed(&found->worker);
+    struct weft__worker *worker = load_seq_cst(&found->worker);
     if (found == self)
         return 0;
-    if (!worker)
-        weft__cancel_deliver(found);
-    else if (self && self->worker == worker)
+    if (!worker) { /* a thread, or not started: then its first wait sees life */
+        if (found->slot >= WEFT__RECORDS)
+            cancel_thread(found, task);
+    } else if (self && self->worker == worker)
         weft__cancel_deliver(found);
     else
         weft__cancel_send(found);
@@ -270,11 +291,11 @@ static void hooks_end(void)
             hooks[i].on_end(hooks[i].ctx);
 }
 
-void (*weft__locks_abandon)(struct weft__task *task);
+void (*weft__locks_abandon)(struct weft__task *task, struct weft_lock *before);
 
-void weft__task_finish(struct weft__task *self)
+void weft__task_finish(struct weft__task *self, struct weft_lock *before)
 {
-    if (likely(!self->defers && !self->locals && !self->held && !weft__rt.hooks_count))
+    if (likely(!self->defers && !self->locals && self->held == before && !weft__rt.hooks_count))
         return;
     int64_t bound = self->bound; /* an inlined task's is its waiter's */
     self->shield++;              /* whoever cleans up may wait */
@@ -289,8 +310,8 @@ void weft__task_finish(struct weft__task *self)
     hooks_end();
     self->shield--;
     self->bound = bound;
-    if (self->held)
-        weft__locks_abandon(self);
+    if (self->held != before)
+        weft__locks_abandon(self, before);
 }
 
 /* -- names and words ------------------------------------------------------------------------------- */

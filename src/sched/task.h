@@ -100,6 +100,8 @@ struct weft__task {
     char *why;                   /* words of the last failure; allocated at the first */
     void *job, *job_back;        /* a job's copy, and where it goes at the end (NULL: nowhere) */
     uint32_t job_size;
+    bool was_cancelled;          /* asked to end before it did; under the joiners' spin bit */
+    bool joined;                 /* atomic: a join has learnt of its end */
     uint32_t serial;             /* seeded runs: its number, the same in every replay */
     int wake_fd;                 /* a thread's, for waits in poll; -1 */
     uint32_t tid;
@@ -220,6 +222,8 @@ static inline void weft__task_reset(struct weft__task *task)
     store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8 | WEFT__LIFE_ALIVE);
     task->flags &= WEFT__LARGE;
     task->name[0] = 0;
+    if (unlikely(task->why != NULL))
+        task->why[0] = 0;
 }
 
 static inline bool weft__is_cancelled(const struct weft__task *self)
@@ -246,7 +250,8 @@ const char *weft__task_state(const struct weft__task *task); /* "running", "read
 void weft__task_ended(struct weft__task *task);         /* a kept one: wake its joiners */
 void weft__record_birth(struct weft__task *task);       /* once for each place: see task.c */
 struct weft__task *weft__task_at(uint32_t slot);        /* a slot just taken from os/stack */
-void weft__task_finish(struct weft__task *self);        /* defers, locals, hooks: after fn */
+/* Defers, locals, hooks, after fn; then locks, but those that were held before it: from `before` on. */
+void weft__task_finish(struct weft__task *self, struct weft_lock *before);
 void weft__cancel_deliver(struct weft__task *task);     /* end its wait, if it waits */
 void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx); /* live ones */
 int weft__failed(int err, const char *format, ...) WEFT_PRINTF(2, 3); /* words for weft_why; err back */
@@ -257,6 +262,7 @@ struct weft__task *weft__record_take(void); /* for a thread; NULL no memory */
 void weft__record_give(struct weft__task *task);
 struct weft__task *weft__record_at(uint32_t slot);
 uint32_t weft__record_slots(void);
+void weft__records_hold(bool hold); /* around a fork */
 int weft__thread_spawn(struct weft__task *task, size_t stack);
 enum { WEFT__RECORDS = 1 << 30 }; /* slots from here on are records of threads */
 
@@ -291,12 +297,12 @@ size_t weft__stack_left(const struct weft__task *self); /* bytes below the calle
 int weft__runtime_start(void);
 static inline int weft__runtime_need(void)
 {
-    return likely(load_acquire(&weft__rt.state) != WEFT__OFF) ? 0 : weft__runtime_start();
+    return likely(load_acquire(&weft__rt.state) == WEFT__ON) ? 0 : weft__runtime_start();
 }
 void weft__watch_notice(void); /* a worker leaves its sleep: the watch may have to wake */
 uint64_t weft__live(void);     /* tasks spawned and not ended */
 void weft__rest_notice(void);
-extern void (*weft__locks_abandon)(struct weft__task *task); /* it ends and holds some; likewise */
+extern void (*weft__locks_abandon)(struct weft__task *task, struct weft_lock *before); /* likewise */
 extern void (*weft__locks_lose)(struct weft__task *task); /* it is lost in a fork */
 extern void (*weft__run_entered)(void); /* filled by assembly.c: weft_run has the runtime */
 
@@ -309,11 +315,15 @@ void weft__group_left(struct weft__member *member, int result);
 void weft__group_publish(weft_group *group, uint32_t count);
 void weft__group_keep(struct weft__task *task);
 void weft__group_fail(weft_group *group, uint64_t who, int err);
+void weft__group_joined(weft_task handle, struct weft__task *task); /* a background one: forget it */
+void weft__job_back(struct weft__task *task); /* with the joiners' spin bit held, or alone */
 /* Start fn(arg) in a group from an event: no task is the caller. worker: whose queue, NULL: anyone's. */
 int weft__group_spawn_event(weft_group *group, struct weft__worker *worker, weft_fn *fn, void *arg,
                             const char *site);
 void weft__group_cancel_all(weft_group *group); /* the background's too */
 void weft__background_init(void);
+void weft__background_end(void); /* forget the ended ones; no task lives */
+bool weft__group_is_background(const weft_group *group);
 uint64_t weft__group_open(const weft_group *group); /* tasks of a background group that live */
 
 /* -- time.c -------------------------------------------------------------------------------------- */

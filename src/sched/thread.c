@@ -54,6 +54,14 @@ struct weft__task *weft__record_take(void)
     return task;
 }
 
+void weft__records_hold(bool hold)
+{
+    if (hold)
+        weft__spin_lock(&spin);
+    else
+        weft__spin_unlock(&spin);
+}
+
 void weft__record_give(struct weft__task *task)
 {
     if (task->wake_fd >= 0)
@@ -74,7 +82,7 @@ static void foreign_end(void *value)
         return;
     weft__locals_destroy(task);
     if (task->held)
-        weft__locks_abandon(task);
+        weft__locks_abandon(task, NULL);
     weft__current = NULL;
     __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
     store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8);
@@ -121,12 +129,15 @@ static void *thread_main(void *arg)
     self->tid = (uint32_t)weft__sys_gettid();
     if (unlikely(weft__rt.hooks_count))
         weft__hooks_start();
+    uint64_t generation = weft__rt.generation;
     self->result = self->fn(self->arg);
-    weft__task_finish(self);
+    if (unlikely(generation != weft__rt.generation))
+        weft__sys_exit(0); /* in a fork's child: the group is not here */
+    weft__task_finish(self, NULL);
     weft__current = NULL;
     weft__group_left(&self->base, self->result);
-    add_relaxed(&weft__rt.outside_ended, 1);
     weft__group_keep(self);
+    add_relaxed(&weft__rt.outside_ended, 1); /* last: weft_stop may end all that keep has used */
     weft__rest_notice();
     return NULL;
 }

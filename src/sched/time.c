@@ -99,9 +99,7 @@ int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span period, w
     if (!fn || period < 0 || flags & ~(unsigned)WEFT_DAEMON)
         return -EINVAL;
     *timer = (weft_timer){ .fn = fn, .arg = arg, .period = period };
-    timer->first = first.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(first);
-    if (timer->first == 0)
-        timer->first = 1;
+    timer->first = first.ns == 0 ? weft__now() : weft__deadline_at(first); /* periods count from it */
     struct weft_spawn more = { .size = sizeof more, .name = "timer", .task = &timer->task };
     return weft_group_spawn_with(weft_background(), WEFT_COROUTINE | flags, timer_run, timer, &more);
 }

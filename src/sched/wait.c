@@ -40,6 +40,15 @@ static void thread_sleep(struct weft__task *self, uint64_t ticket, int64_t until
     }
 }
 
+void weft__wait_drop(struct weft__task *self, uint64_t ticket)
+{
+    if (weft__claim(self, ticket, WEFT__WOKEN))
+        store_relaxed(&self->sleeping, 0);
+    else if (!weft__is_coroutine(self))
+        while (load_acquire(&self->sleeping))
+            weft__sys_futex_wait(&self->sleeping, 1, INT64_MAX);
+}
+
 int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline, const char *reason,
                const void *object)
 {
@@ -51,8 +60,10 @@ int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline,
     if (likely(weft__is_coroutine(self))) {
         struct weft__worker *worker = self->worker;
         self->since = worker->now;
-        bool dead = unlikely(!self->member->linked) && weft__group_link(self) && !self->shield &&
-                    weft__claim(self, ticket, WEFT__CANCELLED);
+        /* Seeded: a cancel may have come at the point between the call's look and this one. */
+        bool asked = (unlikely(!self->member->linked) && weft__group_link(self)) ||
+                     (unlikely(weft__rt.seeded) && weft__is_cancelled(self));
+        bool dead = unlikely(asked) && !self->shield && weft__claim(self, ticket, WEFT__CANCELLED);
         if (!dead) {
             if (until != INT64_MAX)
                 weft__wheel_add(&worker->wheel, &self->timer, until);

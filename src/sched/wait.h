@@ -117,6 +117,10 @@ static inline void weft__calm_end(struct weft__task *self, struct weft__calm bef
     self->shield--;
 }
 
+/* End a turn that was begun and not waited for, because its event has come meanwhile. A thread's may
+ * have been claimed by a cancel: then its wake-up is on its way and must not meet the next turn. */
+void weft__wait_drop(struct weft__task *self, uint64_t ticket);
+
 /* At entry of every waiting call: 0; -ECANCELED; -ENOMEM: no record for a foreign thread. */
 static inline int weft__wait_enter(struct weft__task **self)
 {

@@ -147,6 +147,7 @@ static _Noreturn void leave(struct weft__worker *worker, struct weft__task *self
     if (unlikely(self->flags & WEFT__KEEP)) {
         worker->zombie = self;
     } else {
+        store_relaxed(&self->life, ((load_relaxed(&self->life) >> 8) + 1) << 8); /* its handle is stale */
         weft__stack_free(worker, self);
 #ifdef WEFT_TSAN
         worker->dead_fiber = self->hooks.fiber; /* to be destroyed on another stack */
@@ -184,10 +185,10 @@ static void coroutine_main(void *handed)
         if (unlikely(generation != weft__rt.generation))
             weft__sys_exit(0); /* in a fork's child this was the last thread */
         self->result = result;
-        weft__task_finish(self);
+        weft__task_finish(self, NULL);
         weft_group *group = self->base.group;
         weft__count_end(worker);
-        if (unlikely(self->base.linked || result < 0))
+        if (unlikely(self->base.linked || result < 0 || self->flags & WEFT__KEEP))
             weft__group_left(&self->base, result);
         if (unlikely(self->flags & WEFT__KEEP)) {
             if (ended)
@@ -199,7 +200,7 @@ static void coroutine_main(void *handed)
         if (likely(--worker->budget > 0) && worker->unstarted && !weft__rt.seeded &&
             (!worker->first || (worker->turn = !worker->turn)) && take_closure(worker, &closure)) {
             if (likely(closure.fn != NULL)) {
-                if (closure.group != group) {
+                if (closure.group != group || weft__group_is_background(group)) { /* exit() looks */
                     weft__group_publish(group, ended);
                     ended = 0;
                 }
@@ -237,6 +238,8 @@ struct weft__task *weft__task_start(struct weft__worker *worker, const struct we
         take_over(task, closure);
     }
     prepare(worker, task);
+    if (!closure->fn) /* who cancels by handle looks at worker after life, a first wait the other way */
+        (void)exchange_seq_cst(&task->worker, worker);
     return task;
 }
 
@@ -703,6 +706,7 @@ int weft__worker_open(struct weft__worker *worker)
 
 void weft__worker_close(struct weft__worker *worker)
 {
+    drain_cancels(worker); /* for tasks that have ended; a mark left would silence later cancels */
     if (worker->wake_fd >= 0)
         weft__sys_close(worker->wake_fd);
     if (worker->epfd >= 0)

@@ -171,10 +171,14 @@ void weft_lock_fini(weft_lock *lock)
     *lock = (weft_lock){ 0 };
 }
 
-void weft__lock_abandon_all(struct weft__task *task)
+void weft__lock_abandon_all(struct weft__task *task, weft_lock *before)
 {
-    while (task->held) {
-        weft_lock *lock = task->held;
+    weft_lock *lock = task->held;
+    while (lock && lock != before)
+        lock = lock->_next_held;
+    if (lock != before) /* let go by the call that has ended: nothing tells what else is its own */
+        return;
+    while ((lock = task->held) != before) {
         weft__report("weft: '%s' ended while holding lock %p; the next owner is told\n",
                      weft__task_name(task), (void *)lock);
         disown(lock, task);
