@@ -113,13 +113,19 @@ WEFT_API int weft_ticker_init(weft_ticker *ticker, weft_span period);
  */
 WEFT_API WEFT_MUST int64_t weft_ticker_wait(weft_ticker *ticker, weft_deadline deadline);
 
-typedef struct weft_timer { /* private */
-    weft_task task;
-    weft_fn *fn;
-    void *arg;
-    int64_t first, period;
-    uint32_t ran;
-    uint32_t _reserved[5];
+typedef struct weft_timer { /* private; 128 bytes */
+    uint32_t _word, _state;
+    void *_node[4]; /* in a worker's wheel */
+    struct weft__worker *_worker;
+    weft_fn *_fn;
+    void *_arg;
+    int64_t _period;
+    uint64_t _ran;
+    struct weft__task *_task; /* that runs fn */
+    void *_first, *_last;     /* who waits for the stop */
+    struct weft_timer *_next; /* in a worker's inbox */
+    uint32_t _flags, _epoch;
+    uint64_t _reserved;
 } weft_timer;
 
 /* Run a function later, once or again and again.
@@ -130,7 +136,7 @@ typedef struct weft_timer { /* private */
  *           doubles them
  *   flags   0: the program's end waits for a timer that is still to fire, as Python's does;
  *           WEFT_DAEMON: it does not
- * Returns   0; -EINVAL, -ENOMEM: nothing is started
+ * Returns   0; -EINVAL, -ENOMEM, -EAGAIN (no runtime): nothing is started
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */
@@ -138,7 +144,8 @@ WEFT_API int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span 
                               void *arg, unsigned flags);
 
 /* Stop a timer and wait until its function does not run.
- * Returns   how often fn has run, >= 0: 0 means it never will. A second stop answers the same.
+ * Returns   how often fn has run, >= 0: 0 means it never will. A second stop answers the same, and so
+ *           does a stop of zeroed memory.
  *           -EDEADLK from inside fn itself: return < 0 there instead
  * Context   task or thread; not at the same time as another stop of this timer
  * Cancels   no: it cancels fn's waits and waits for its return.   Since 0.1

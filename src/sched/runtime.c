@@ -318,6 +318,7 @@ static int start_locked(unsigned first)
         handlers_set = true;
     }
     weft__background_init();
+    weft__rt.starts = weft__rt.starts + 1 ? weft__rt.starts + 1 : 1;
     weft__rt.seeded = seeded;
     if (seeded) {
         weft__seeded_init();
@@ -602,6 +603,7 @@ static void fork_child(void)
     running = NULL;
     weft__rt.generation++;
     has_watch = false;
+    weft__rt.starts++;
     weft__background_init();
     weft__task_each(lose, weft__current);
     weft__rt.threads = weft__current != NULL;

@@ -217,7 +217,7 @@ void weft__seeded_wait(struct weft__task *self, uint64_t ticket, int64_t until)
         return;
     for (host_runs = false; !host_runs;) {
         bool open = weft__wait_is_open(load_relaxed(&self->wait));
-        if (step(!open))
+        if (step(!open) || open != weft__wait_is_open(load_relaxed(&self->wait)))
             continue;
         if (now >= until && weft__claim(self, ticket, WEFT__TIMED_OUT))
             continue;

@@ -158,6 +158,7 @@ struct weft__worker {
     /* everyone's */
     struct weft__task *inbox __attribute__((aligned(64))); /* made ready elsewhere; latest first */
     struct weft__task *cancels;                            /* to be looked at for a cancel */
+    weft_timer *timers;                                    /* started or stopped elsewhere */
     uint32_t state;                                        /* enum weft__worker_state */
     int epfd, wake_fd;
     unsigned index;
@@ -179,6 +180,7 @@ struct weft__runtime {
     uint32_t outside_waits;  /* seeded: waits that something outside may end */
     struct weft__worker *workers[WEFT__WORKERS_MAX];
     uint64_t generation; /* moves with each fork */
+    uint32_t starts;     /* of the runtime, never 0 while it is on */
     bool seeded;         /* one OS thread, virtual time: sched/seeded.c */
     uint32_t spinning;   /* atomic: one worker at most looks for work without sleeping */
     uint32_t parked;     /* atomic: how many sleep, about */
@@ -325,6 +327,8 @@ void weft__background_init(void);
 void weft__background_end(void); /* forget the ended ones; no task lives */
 bool weft__group_is_background(const weft_group *group);
 uint64_t weft__group_open(const weft_group *group); /* tasks of a background group that live */
+
+void weft__timers_drain(struct weft__worker *worker); /* timer.c */
 
 /* -- time.c -------------------------------------------------------------------------------------- */
 

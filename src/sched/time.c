@@ -1,6 +1,5 @@
-/* time.c - the clock, sleep, tickers, timers. */
+/* time.c - the clock, sleep, tickers. */
 #include <errno.h>
-#include <weft/group.h>
 #include <weft/time.h>
 
 #include "base/sys.h"
@@ -70,50 +69,4 @@ int64_t weft_ticker_wait(weft_ticker *ticker, weft_deadline deadline)
     int64_t beats = (now - ticker->next) / ticker->period + 1;
     ticker->next += beats * ticker->period;
     return beats;
-}
-
-/* -- timers: a task that sleeps ------------------------------------------------------------------- */
-
-static int timer_run(void *arg)
-{
-    weft_timer *timer = arg;
-    weft_ticker ticker = { .next = timer->first, .period = timer->period };
-    int r = weft_sleep((weft_deadline){ timer->first });
-    if (r < 0)
-        return 0;
-    for (;;) {
-        add_relaxed(&timer->ran, 1);
-        r = timer->fn(timer->arg);
-        if (r < 0 || timer->period == 0)
-            return r;
-        if (ticker.next == timer->first)
-            ticker.next += ticker.period;
-        if (weft_ticker_wait(&ticker, weft_never()) < 0)
-            return 0;
-    }
-}
-
-int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span period, weft_fn *fn, void *arg,
-                     unsigned flags)
-{
-    if (!fn || period < 0 || flags & ~(unsigned)WEFT_DAEMON)
-        return -EINVAL;
-    *timer = (weft_timer){ .fn = fn, .arg = arg, .period = period };
-    timer->first = first.ns == 0 ? weft__now() : weft__deadline_at(first); /* periods count from it */
-    struct weft_spawn more = { .size = sizeof more, .name = "timer", .task = &timer->task };
-    return weft_group_spawn_with(weft_background(), WEFT_COROUTINE | flags, timer_run, timer, &more);
-}
-
-int weft_timer_stop(weft_timer *timer)
-{
-    struct weft__task *self = weft__self();
-    if (!self)
-        return -ENOMEM;
-    if (timer->task.id == weft__handle(self).id)
-        return -EDEADLK;
-    weft_task_cancel(timer->task);
-    struct weft__calm calm = weft__calm_begin(self);
-    int r = weft_task_join(timer->task, NULL, weft_never());
-    weft__calm_end(self, calm);
-    return r == 0 || r == -ESRCH ? (int)load_relaxed(&timer->ran) : r;
 }

@@ -12,9 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct weft__worker;
+
 struct weft__timer {
     struct weft__timer *next, **at; /* at: what points to us; NULL: not armed */
     int64_t when;                   /* ns */
+    void (*fire)(struct weft__timer *timer, struct weft__worker *worker); /* NULL: a task's wait */
 };
 
 enum { WEFT__WHEEL_LEVELS = 8, WEFT__WHEEL_SLOTS = 64, WEFT__WHEEL_SHIFT = 16 };

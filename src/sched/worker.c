@@ -423,6 +423,10 @@ static void fire_timers(struct weft__worker *worker, int64_t now)
 {
     struct weft__timer *timer;
     while ((timer = weft__wheel_pop(&worker->wheel, now))) {
+        if (timer->fire) {
+            timer->fire(timer, worker);
+            continue;
+        }
         struct weft__task *task = container_of(timer, struct weft__task, timer);
         uint64_t wait = load_relaxed(&task->wait);
         if (weft__wait_is_open(wait) && weft__claim(task, wait, WEFT__TIMED_OUT))
@@ -458,6 +462,8 @@ void weft__tick(struct weft__worker *worker)
     worker->now = now;
     drain_inbox(worker);
     drain_cancels(worker);
+    if (unlikely(load_relaxed(&worker->timers)))
+        weft__timers_drain(worker);
     fire_timers(worker, now);
     if (now - worker->polled > POLL_EVERY) {
         worker->polled = now;
@@ -530,7 +536,7 @@ static bool steal(struct weft__worker *worker)
 
 static bool anything(struct weft__worker *worker)
 {
-    if (load_seq_cst(&worker->inbox) || load_seq_cst(&worker->cancels) ||
+    if (load_seq_cst(&worker->inbox) || load_seq_cst(&worker->cancels) || load_seq_cst(&worker->timers) ||
         weft__deque_length(&worker->own) > 0)
         return true;
     if (load_relaxed(&worker->stopping))
@@ -550,6 +556,8 @@ static bool look(struct weft__worker *worker)
 {
     drain_inbox(worker);
     drain_cancels(worker);
+    if (unlikely(load_relaxed(&worker->timers)))
+        weft__timers_drain(worker);
     if (weft__deque_length(&worker->own) > 0)
         worker->unstarted = true;
     return worker->first || worker->unstarted || take_injected(worker) || steal(worker);
@@ -634,6 +642,8 @@ bool weft__lane_can_run(struct weft__worker *lane)
 {
     drain_inbox(lane);
     drain_cancels(lane);
+    if (lane->timers)
+        weft__timers_drain(lane);
     if (weft__deque_length(&lane->own) > 0)
         lane->unstarted = true;
     else if (weft__deque_length(&lane->fifo) <= 0 && weft__deque_length(&lane->fork) <= 0)

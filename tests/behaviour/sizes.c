@@ -16,7 +16,7 @@ static const struct {
     SIZE(weft_time, 8),
     SIZE(weft_deadline, 8),
     SIZE(weft_ticker, 16),
-    SIZE(weft_timer, 64),
+    SIZE(weft_timer, 128),
     SIZE(weft_group, 128),
     SIZE(weft_local, 16),
     SIZE(weft_lock, 96),
