@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -76,6 +77,27 @@ int weft__sys_fstat(int fd, struct stat *out)
 #endif
 }
 
+bool weft__sys_is_terminal(int fd)
+{
+    char settings[256]; /* the kernel's struct termios is smaller */
+    return WEFT__SYS3(SYS_ioctl, fd, TCGETS, settings) == 0;
+}
+
+/* The one way into a socket without MSG_NOSIGNAL: the signal is held back, and taken if it came. */
+ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size)
+{
+    const uint64_t pipe = (uint64_t)1 << (SIGPIPE - 1);
+    const struct timespec now = { 0, 0 };
+    uint64_t before = 0;
+    WEFT__SYS4(SYS_rt_sigprocmask, SIG_BLOCK, &pipe, &before, sizeof pipe);
+    ssize_t n = WEFT__SYS4(SYS_sendfile, out, in, at, size);
+    if (n == -EPIPE && !(before & pipe))
+        WEFT__SYS4(SYS_rt_sigtimedwait, &pipe, NULL, &now, sizeof pipe);
+    if (!(before & pipe))
+        WEFT__SYS4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    return n;
+}
+
 int weft__sys_epoll_wait(int epfd, struct epoll_event *out, int max, int64_t timeout)
 {
     static bool no_pwait2; /* learnt once; a second learner learns the same */
@@ -128,7 +150,8 @@ void weft__sys_signals_restore(const sigset_t *old)
     pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
-int weft__sys_thread_start(struct weft__sys_thread *out, size_t stack, void *(*fn)(void *), void *arg)
+int weft__sys_thread_start(struct weft__sys_thread *out, size_t stack, void *(*fn)(void *),
+                           void *arg)
 {
     long fault = weft__sys_fault ? weft__sys_fault(SYS_clone3) : 0;
     if (fault < 0)
@@ -292,7 +315,8 @@ long weft__sys_fd_limit(void)
 long weft__sys_fd_limit_raise(void)
 {
     struct rlimit limit;
-    if (WEFT__SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    if (WEFT__SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 &&
+        limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
         WEFT__SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, 0);
     }

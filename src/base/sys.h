@@ -31,9 +31,9 @@ long weft__syscall(long nr, long a, long b, long c, long d, long e, long f);
 typedef long weft__sys_fault_fn(long nr);
 extern weft__sys_fault_fn *weft__sys_fault;
 
-#define WEFT__SYS1(nr, a)                (weft__syscall(nr, (long)(a), 0, 0, 0, 0, 0))
-#define WEFT__SYS2(nr, a, b)             (weft__syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0))
-#define WEFT__SYS3(nr, a, b, c)          (weft__syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0))
+#define WEFT__SYS1(nr, a)       (weft__syscall(nr, (long)(a), 0, 0, 0, 0, 0))
+#define WEFT__SYS2(nr, a, b)    (weft__syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0))
+#define WEFT__SYS3(nr, a, b, c) (weft__syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0))
 #define WEFT__SYS4(nr, a, b, c, d) \
     (weft__syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0))
 #define WEFT__SYS5(nr, a, b, c, d, e) \
@@ -64,12 +64,14 @@ static inline ssize_t weft__sys_writev(int fd, const struct iovec *iov, int coun
 }
 
 /* at -1: the file's own position, which moves. flags: RWF_NOWAIT and such. */
-static inline ssize_t weft__sys_preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags)
+static inline ssize_t weft__sys_preadv2(int fd, const struct iovec *iov, int count, off_t at,
+                                        int flags)
 {
     return WEFT__SYS6(SYS_preadv2, fd, iov, count, at, at < 0 ? -1 : 0, flags);
 }
 
-static inline ssize_t weft__sys_pwritev2(int fd, const struct iovec *iov, int count, off_t at, int flags)
+static inline ssize_t weft__sys_pwritev2(int fd, const struct iovec *iov, int count, off_t at,
+                                         int flags)
 {
     return WEFT__SYS6(SYS_pwritev2, fd, iov, count, at, at < 0 ? -1 : 0, flags);
 }
@@ -104,6 +106,8 @@ static inline int weft__sys_fcntl(int fd, int command, long arg)
     return (int)WEFT__SYS3(SYS_fcntl, fd, command, arg);
 }
 
+bool weft__sys_is_terminal(int fd);
+
 static inline int weft__sys_fsync(int fd)
 {
     return (int)WEFT__SYS1(SYS_fsync, fd);
@@ -121,10 +125,7 @@ static inline int weft__sys_eventfd(unsigned value, int flags)
     return (int)WEFT__SYS2(SYS_eventfd2, value, flags);
 }
 
-static inline ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size)
-{
-    return WEFT__SYS4(SYS_sendfile, out, in, at, size);
-}
+ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size); /* never SIGPIPE */
 
 /* -- sockets ---------------------------------------------------------------------------------- */
 
@@ -263,7 +264,8 @@ struct weft__sys_thread {
 
 /* All signals blocked in the new thread but the faults; it inherits nothing else unusual.
  * stack: bytes, 0 the default. -EAGAIN, -ENOMEM. */
-int weft__sys_thread_start(struct weft__sys_thread *out, size_t stack, void *(*fn)(void *), void *arg);
+int weft__sys_thread_start(struct weft__sys_thread *out, size_t stack, void *(*fn)(void *),
+                           void *arg);
 void weft__sys_thread_join(struct weft__sys_thread thread);
 void weft__sys_thread_detach(struct weft__sys_thread thread);
 int weft__sys_thread_at_exit(void (*fn)(void *), unsigned *key); /* fn(value) at a thread's end */
@@ -297,21 +299,21 @@ void weft__sys_signals_restore(const sigset_t *old);
 
 int weft__sys_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void));
 int weft__sys_at_exit(void (*fn)(void));
-_Noreturn void weft__sys_exit(int status);     /* exit(3): handlers run */
+_Noreturn void weft__sys_exit(int status); /* exit(3): handlers run */
 _Noreturn void weft__sys_exit_now(int status);
 _Noreturn void weft__sys_abort(void);
 
 /* -- small questions --------------------------------------------------------------------------- */
 
-int64_t weft__sys_now(void);      /* CLOCK_MONOTONIC, ns, by the vDSO */
-uint64_t weft__sys_entropy(void); /* of the kernel's; for seeds of production runs only */
-unsigned weft__sys_cpu_count(void);            /* by affinity */
+int64_t weft__sys_now(void);        /* CLOCK_MONOTONIC, ns, by the vDSO */
+uint64_t weft__sys_entropy(void);   /* of the kernel's; for seeds of production runs only */
+unsigned weft__sys_cpu_count(void); /* by affinity */
 unsigned weft__sys_cpu_affinity(unsigned char *bits, unsigned bytes);
-const char *weft__sys_env(const char *name);   /* secure_getenv */
+const char *weft__sys_env(const char *name);                       /* secure_getenv */
 int64_t weft__sys_env_number(const char *name, int64_t otherwise); /* also when it is no number */
-int *weft__sys_errno(void);                    /* the calling thread's, valid while it lives */
-const char *weft__sys_strerror(int err);       /* static text or NULL */
-long weft__sys_fd_limit(void);                 /* the soft one; raises it to the hard one on request */
+int *weft__sys_errno(void);              /* the calling thread's, valid while it lives */
+const char *weft__sys_strerror(int err); /* static text or NULL */
+long weft__sys_fd_limit(void);           /* the soft one; raises it to the hard one on request */
 long weft__sys_fd_limit_raise(void);
 
 #endif

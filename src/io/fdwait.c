@@ -26,6 +26,7 @@ struct fd_place {
 };
 
 static struct fd_place *chunks[CHUNKS];
+static uint32_t watches_forks; /* atomic */
 
 static struct weft__wait_queue queue(struct fd_place *place)
 {
@@ -92,8 +93,19 @@ static struct fd_place *place_of(int fd)
 {
     if (fd < 0 || fd >= CHUNK * CHUNKS)
         return NULL;
-    struct fd_place *chunk = load_acquire(&chunks[fd / CHUNK]), *none = NULL;
-    return chunk ? &chunk[fd % CHUNK] : none;
+    struct fd_place *chunk = load_acquire(&chunks[fd / CHUNK]);
+    return chunk ? &chunk[fd % CHUNK] : NULL;
+}
+
+/* In a fork's child: who waits, waits in the parent. */
+static void forget_waiters(void)
+{
+    for (int i = 0; i < CHUNKS; i++)
+        for (int k = 0; chunks[i] && k < CHUNK; k++)
+            if (chunks[i][k].first || chunks[i][k].word) {
+                chunks[i][k].first = chunks[i][k].last = NULL;
+                chunks[i][k].word = 0;
+            }
 }
 
 static int place_make(int fd, struct fd_place **out)
@@ -108,6 +120,9 @@ static int place_make(int fd, struct fd_place **out)
             chunk[i] = (struct fd_place){ .source = { on_event }, .fd = fd / CHUNK * CHUNK + i };
         if (!swap_acq_rel(&chunks[fd / CHUNK], &none, chunk))
             weft__release(chunk, CHUNK * sizeof *chunk);
+        uint32_t never = 0;
+        if (swap_acq_rel(&watches_forks, &never, 1u))
+            weft__sys_at_fork(NULL, NULL, forget_waiters);
         *out = place_of(fd);
     }
     return 0;
@@ -122,41 +137,36 @@ int weft__target_begin(struct weft__target *target, int fd)
     return r;
 }
 
-/* A thread waits in poll(2) on the descriptor and a wake-up of its own. */
+/* A thread waits in poll(2) on the descriptor and a wake-up of its own. Who else ends the wait rings
+ * exactly once, and the thread leaves after the ring only: none comes late, when the number of the
+ * wake-up is another's. */
 static int thread_wait(struct weft__task *self, struct fd_node *node, int fd, int64_t until)
 {
     uint64_t ticket = node->node.ticket, count;
     uint32_t how = 1;
-    if (!self->shield && weft__is_cancelled(self) && weft__claim(self, ticket, WEFT__CANCELLED)) {
-        store_relaxed(&self->sleeping, 0);
-        return -ECANCELED;
-    }
-    swap_acq_rel(&self->sleeping, &how, 2u); /* fails if it was woken already */
-    while (load_acquire(&self->sleeping)) {
-        struct pollfd fds[2] = { { .fd = fd, .events = (short)node->events },
-                                 { .fd = self->wake_fd, .events = POLLIN } };
-        int64_t left = -1;
-        if (until != INT64_MAX) {
-            left = until - weft__now();
-            left = left > 0 ? left : 0;
+    bool mine =
+        !self->shield && weft__is_cancelled(self) && weft__claim(self, ticket, WEFT__CANCELLED);
+    bool rings = !mine && swap_acq_rel(&self->sleeping, &how, 2u); /* else it was woken already */
+    while (rings && !mine) {
+        struct pollfd fds[2] = { { .fd = self->wake_fd, .events = POLLIN },
+                                 { .fd = fd, .events = (short)node->events } };
+        int64_t left = until == INT64_MAX ? -1 : until - weft__now();
+        int r = weft__sys_poll(fds, 2, until == INT64_MAX || left > 0 ? left : 0);
+        if (r < 0)
+            continue;
+        if (fds[0].revents) {
+            rings = weft__sys_read(self->wake_fd, &count, sizeof count) < 0;
+            continue;
         }
-        int r = weft__sys_poll(fds, 2, left);
-        if (r > 0 && fds[1].revents)
-            weft__sys_read(self->wake_fd, &count, sizeof count);
-        if (r > 0 && fds[0].revents) {
-            if (weft__claim(self, ticket, WEFT__WOKEN)) {
-                node->node.result =
-                    fds[0].revents & POLLNVAL ? -EBADF : (int32_t)(uint16_t)fds[0].revents;
-                break;
-            }
-            fd = -1; /* somebody else was first: the wake-up is on its way */
-        } else if (r == 0 && until != INT64_MAX && weft__claim(self, ticket, WEFT__TIMED_OUT)) {
-            store_relaxed(&self->sleeping, 0);
-            return -ETIMEDOUT;
-        }
+        mine = weft__claim(self, ticket, r > 0 ? WEFT__WOKEN : WEFT__TIMED_OUT);
+        if (mine && r > 0)
+            node->node.result =
+                fds[1].revents & POLLNVAL ? -EBADF : (int32_t)(uint16_t)fds[1].revents;
+        fd = -1; /* somebody else was first: the ring is on its way */
+        until = INT64_MAX;
     }
     store_relaxed(&self->sleeping, 0);
-    return (load_acquire(&self->wait) & 7) == WEFT__CANCELLED ? -ECANCELED : 0;
+    return weft__outcome(self);
 }
 
 int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline deadline,
@@ -169,7 +179,9 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
         return -ETIMEDOUT;
     if (weft__is_cancelled(self)) /* since the call's last turn was over, between two */
         return -ECANCELED;
-    if (!self->worker && self->wake_fd < 0) {
+    if (unlikely(weft__rt.seeded) && !node.worker)
+        node.worker = weft__rt.workers[0]; /* the driver looks at all of them while it waits */
+    if (!node.worker && self->wake_fd < 0) {
         int fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)
             return fd;
@@ -184,33 +196,45 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
     node.node.task = self;
     node.node.ticket = weft__wait_begin(self);
     weft__node_link(queue(place), &node.node);
-    int r = self->worker ? arm(place, self->worker) : 0;
+    int r = node.worker ? arm(place, node.worker) : 0;
     if (r < 0) {
         weft__node_unlink(queue(place), &node.node);
         weft__word_unlock(&place->word);
-        store_relaxed(&self->wait, (node.node.ticket & ~(uint64_t)7) | WEFT__WOKEN); /* never waited */
+        store_relaxed(&self->wait,
+                      (node.node.ticket & ~(uint64_t)7) | WEFT__WOKEN); /* never waited */
         return r;
     }
     weft__word_unlock(&place->word);
     add_relaxed(&weft__rt.outside_waits, 1);
-    if (self->worker) {
+    if (node.worker) {
         r = weft__wait(self, node.node.ticket, (weft_deadline){ until }, reason, place);
     } else {
-        int64_t bound = self->bound < until ? self->bound : until;
         self->object = place;
         self->since = weft__now();
         store_relaxed(&self->reason, reason);
-        r = thread_wait(self, &node, target->fd, bound);
+        r = thread_wait(self, &node, target->fd, self->bound < until ? self->bound : until);
         store_relaxed(&self->reason, (const char *)NULL);
     }
     __atomic_fetch_sub(&weft__rt.outside_waits, 1, __ATOMIC_RELAXED);
-    if (r < 0 || !self->worker) {
+    if (r < 0 || !node.worker) {
         weft__word_lock(&place->word);
         if (node.node.linked)
             weft__node_unlink(queue(place), &node.node);
         weft__word_unlock(&place->word);
     }
+    if (r == 0 && load_acquire(&place->generation) != target->generation)
+        return -EBADF; /* closed after it was ready: the number may be another's by now */
     return r < 0 ? r : node.node.result;
+}
+
+int weft__fd_ready(int fd, unsigned events)
+{
+    struct pollfd now = { .fd = fd, .events = (short)events };
+    int r;
+    do
+        r = weft__sys_poll(&now, 1, 0);
+    while (r == -EINTR);
+    return r > 0 ? now.revents & POLLNVAL ? -EBADF : now.revents : r;
 }
 
 int weft_poll(int fd, int events, weft_deadline deadline)
@@ -224,13 +248,8 @@ int weft_poll(int fd, int events, weft_deadline deadline)
         r = weft__runtime_need();
     if (r < 0)
         return r;
-    struct pollfd now = { .fd = fd, .events = (short)events };
-    r = weft__sys_poll(&now, 1, 0);
-    if (r < 0)
-        return r;
-    if (r > 0)
-        return now.revents & POLLNVAL ? -EBADF : now.revents;
-    return weft__fd_wait(&target, (unsigned)events, deadline, "poll");
+    r = weft__fd_ready(fd, (unsigned)events);
+    return r ? r : weft__fd_wait(&target, (unsigned)events, deadline, "poll");
 }
 
 int weft_close(int fd)

@@ -15,12 +15,18 @@ struct opening {
     int dir;
     const char *path;
     struct open_how how;
+    int tries;
 };
+
+enum { TRIES = 100 };
 
 static int open_now(void *arg)
 {
     struct opening *o = arg;
-    int r = weft__sys_openat2(o->dir, o->path, &o->how);
+    int r;
+    do /* a ".." beside a rename cannot be judged, so the kernel asks to try again */
+        r = weft__sys_openat2(o->dir, o->path, &o->how);
+    while (r == -EINTR || (r == -EAGAIN && o->how.resolve & RESOLVE_BENEATH && ++o->tries < TRIES));
     if (r == -ENOSYS && o->how.resolve == 0)
         r = weft__sys_openat(o->dir, o->path, (int)o->how.flags, (mode_t)o->how.mode);
     return r;
@@ -29,11 +35,12 @@ static int open_now(void *arg)
 static int open_file(int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
     struct weft__task *self;
+    flags |= flags & O_PATH ? O_CLOEXEC : O_CLOEXEC | O_NONBLOCK;
     struct opening o = {
         .dir = dir,
         .path = path,
-        .how = { .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NONBLOCK),
-                 .mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+        .how = { .flags = (uint64_t)(unsigned)flags,
+                 .mode = flags & (O_CREAT | __O_TMPFILE) ? mode & 07777 : 0,
                  .resolve = resolve },
     };
     int r = weft__wait_enter(&self);
@@ -75,5 +82,7 @@ int weft_fstat(int fd, struct stat *out)
 {
     struct weft__task *self;
     int r = weft__wait_enter(&self);
-    return r < 0 ? r : weft__sys_fstat(fd, out); /* of an open file: the kernel has it */
+    return r < 0    ? r
+           : fd < 0 ? -EBADF
+                    : weft__sys_fstat(fd, out); /* the kernel has an open file's */
 }

@@ -28,8 +28,11 @@ int weft__target_begin(struct weft__target *target, int fd);
  * weft_close, also before this wait), -EPERM: this kind of file is always ready. */
 int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline deadline,
                   const char *reason);
+/* Those of events that are true now; 0 none; -EBADF. */
+int weft__fd_ready(int fd, unsigned events);
 
 /* -- conn.c */
+void weft__conn_lost(void *conn); /* its handler could not be started */
 int weft__conn_wait(weft_conn *conn, unsigned events, weft_deadline deadline, const char *reason);
 
 static inline int weft__target_wait(struct weft__target *target, unsigned events,

@@ -3,6 +3,8 @@
 #include <netinet/tcp.h>
 #include <sys/un.h>
 
+#include <weft/offload.h>
+
 #include "io/address.h"
 #include "io/io.h"
 
@@ -20,6 +22,17 @@ static void set_option(int fd, int level, int name, int value)
     weft__sys_setsockopt(fd, level, name, &value, sizeof value);
 }
 
+/* A plain file refuses connections too. */
+static bool is_socket(const char *path)
+{
+    struct stat st;
+    int fd = weft__sys_openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+    bool yes = fd >= 0 && weft__sys_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+    if (fd >= 0)
+        weft__sys_close(fd);
+    return yes;
+}
+
 /* Is somebody there behind a unix path? A dead one is removed, so that it can be bound again. */
 static void remove_dead(const struct sockaddr_storage *addr, socklen_t size)
 {
@@ -29,7 +42,8 @@ static void remove_dead(const struct sockaddr_storage *addr, socklen_t size)
     int fd = weft__sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
-    if (weft__sys_connect(fd, (const struct sockaddr *)addr, size) == -ECONNREFUSED)
+    if (weft__sys_connect(fd, (const struct sockaddr *)addr, size) == -ECONNREFUSED &&
+        is_socket(un->sun_path))
         weft__sys_unlink(un->sun_path);
     weft__sys_close(fd);
 }
@@ -76,19 +90,29 @@ static bool is_the_peers(int err)
     case -EHOSTDOWN:
     case -ENONET:
     case -EHOSTUNREACH:
-    case -EOPNOTSUPP:
-    case -ENETUNREACH:
-    case -EPERM:
-        return true;
-    default:
-        return false;
+    case -ENETUNREACH: return true;
+    default: return false;
     }
+}
+
+struct accepting {
+    int listener;
+    struct sockaddr_storage *peer;
+};
+
+static int accept_now(void *arg)
+{
+    struct accepting *a = arg;
+    socklen_t size = sizeof *a->peer;
+    return weft__sys_accept4(a->listener, (struct sockaddr *)a->peer, a->peer ? &size : NULL,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
 int weft_accept(int listener, struct sockaddr_storage *peer, weft_deadline deadline)
 {
     struct weft__task *self;
     struct weft__target target;
+    struct accepting a = { listener, peer };
     int r = weft__wait_enter(&self), mode;
     if (r == 0)
         r = weft__target_begin(&target, listener);
@@ -96,46 +120,48 @@ int weft_accept(int listener, struct sockaddr_storage *peer, weft_deadline deadl
         return r;
     if ((mode = weft__sys_fcntl(listener, F_GETFL, 0)) < 0)
         return mode;
-    bool first_wait = !(mode & O_NONBLOCK); /* somebody else's: accept itself would sleep */
+    int listens = 1;
+    socklen_t size = sizeof listens;
+    if (!(mode & O_NONBLOCK) &&
+        (r = weft__sys_getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size)) < 0)
+        return r;
     for (;;) {
-        socklen_t size = sizeof *peer;
-        r = first_wait ? -EAGAIN
-                       : weft__sys_accept4(listener, (struct sockaddr *)peer, peer ? &size : NULL,
-                                           SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (r >= 0)
+        if (mode & O_NONBLOCK || !listens)
+            r = accept_now(&a);
+        else if ((r = weft__fd_ready(listener, POLLIN)) > 0)
+            r = weft_offload(accept_now, &a); /* somebody else's; he may be quicker, and it sleep */
+        else
+            r = r < 0 ? r : -EAGAIN;
+        if (is_the_peers(r))
+            continue;
+        if (r != -EAGAIN)
             return r;
-        if (r != -EAGAIN) {
-            if (is_the_peers(r))
-                continue;
-            return r;
-        }
         deadline = weft__fixed(deadline);
         r = weft__runtime_need();
         if (r == 0)
             r = weft__fd_wait(&target, POLLIN, deadline, "accept");
         if (r < 0)
             return r;
-        if (!(mode & O_NONBLOCK)) {
-            r = weft__sys_accept4(listener, (struct sockaddr *)peer, peer ? &size : NULL,
-                                  SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (r >= 0 || !is_the_peers(r))
-                return r;
-        }
     }
 }
 
-static int finish_connect(int fd, weft_deadline deadline)
+/* The kernel's answer to another connect tells how the first one went; a wake-up alone does not. */
+static int connect_to(int fd, const struct sockaddr_storage *addr, socklen_t size,
+                      weft_deadline deadline)
 {
     struct weft__target target;
-    int err = 0, r = weft__target_begin(&target, fd);
-    socklen_t size = sizeof err;
-    if (r == 0)
+    int r = weft__target_begin(&target, fd);
+    while (r >= 0) {
+        r = weft__sys_connect(fd, (const struct sockaddr *)addr, size);
+        if (r == -EISCONN)
+            r = 0;
+        if (r != -EINPROGRESS && r != -EALREADY && r != -EINTR)
+            break;
         r = weft__runtime_need();
-    if (r == 0)
-        r = weft__fd_wait(&target, POLLOUT, deadline, "dial");
-    if (r >= 0)
-        r = weft__sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &size);
-    return r < 0 ? r : -err;
+        if (r == 0)
+            r = weft__fd_wait(&target, POLLOUT, deadline, "dial");
+    }
+    return r;
 }
 
 int weft_dial(const char *where, weft_deadline deadline)
@@ -153,9 +179,7 @@ int weft_dial(const char *where, weft_deadline deadline)
     if (fd < 0)
         return fail(-1, fd, "dial", where);
     for (weft_span pause = WEFT_MS;; pause = pause < 64 * WEFT_MS ? 2 * pause : pause) {
-        r = weft__sys_connect(fd, (struct sockaddr *)&addr, size);
-        if (r == -EINPROGRESS)
-            r = finish_connect(fd, deadline);
+        r = connect_to(fd, &addr, size, deadline);
         if (r != -EAGAIN)
             break;
         /* A unix listener with a full backlog: the kernel has no way to tell when there is room. */

@@ -1,9 +1,9 @@
 /* transfer.c - bytes in and out: try, wait, try again.
  *
- * The kernel is asked in a way that never sleeps: MSG_DONTWAIT for sockets, RWF_NOWAIT for the rest. A
- * file whose pages are not in memory goes to a helper thread; what cannot be asked that way (a
- * terminal) is first waited for. Sockets are tried first; what is none is remembered for the rest of
- * the call only, since a number may be another thing at the next.
+ * The kernel is asked in a way that never sleeps: MSG_DONTWAIT for sockets, RWF_NOWAIT for the rest. What
+ * is not in memory of a file is fetched by a helper thread. What cannot be asked that way (terminals,
+ * some fifos) is asked when poll says so, by a helper too if it may sleep all the same. What a number
+ * is, is remembered for the rest of the call only, since it may be another thing at the next.
  */
 #include "io/io.h"
 
@@ -20,51 +20,100 @@ struct transfer {
     int count;
     off_t at; /* -1: a stream, or the file's own position */
     bool writing;
-    bool no_socket, no_nowait;
+    enum { SOCKET, NOWAIT, ON_DISK, NONBLOCKING, BLOCKING } kind; /* as far as is known */
+    size_t step;                                                  /* BLOCKING: writes at a time */
 };
 
-static int blocking_transfer(void *arg)
+static ssize_t plain_try(struct transfer *t, int flags)
+{
+    return t->writing ? weft__sys_pwritev2(t->target->fd, t->iov, t->count, t->at, flags)
+                      : weft__sys_preadv2(t->target->fd, t->iov, t->count, t->at, flags);
+}
+
+static int blocking_transfer(void *t)
+{
+    return (int)plain_try(t, 0); /* the kernel moves less than 2 GiB at a time */
+}
+
+/* As much as there is room for without sleeping: poll promises a fifo's PIPE_BUF, a terminal's byte. */
+static int blocking_write(void *arg)
 {
     struct transfer *t = arg;
-    ssize_t n = t->writing ? weft__sys_pwritev2(t->target->fd, t->iov, t->count, t->at, 0)
-                           : weft__sys_preadv2(t->target->fd, t->iov, t->count, t->at, 0);
-    return n > INT_MAX ? INT_MAX : (int)n;
+    size_t size = t->iov->iov_len, done = 0;
+    do {
+        size_t part = size - done < t->step ? size - done : t->step;
+        ssize_t n = weft__sys_write(t->target->fd, (char *)t->iov->iov_base + done, part);
+        if (n <= 0)
+            return done ? (int)done : (int)n;
+        done += (size_t)n;
+    } while (done < size && done < INT_MAX / 2 && weft__fd_ready(t->target->fd, POLLOUT) > 0);
+    return (int)done;
 }
 
 static ssize_t socket_try(struct transfer *t)
 {
     struct msghdr msg = { .msg_iov = t->iov, .msg_iovlen = (size_t)t->count };
-    if (t->count == 1) { /* the usual case costs the kernel less */
-        return t->writing ? weft__sys_send(t->target->fd, t->iov->iov_base, t->iov->iov_len,
+    int fd = t->target->fd;
+    if (t->count == 1) /* the usual case costs the kernel less */
+        return t->writing ? weft__sys_send(fd, t->iov->iov_base, t->iov->iov_len,
                                            MSG_DONTWAIT | MSG_NOSIGNAL)
-                          : weft__sys_recv(t->target->fd, t->iov->iov_base, t->iov->iov_len, MSG_DONTWAIT);
-    }
-    return t->writing ? weft__sys_sendmsg(t->target->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
-                      : weft__sys_recvmsg(t->target->fd, &msg, MSG_DONTWAIT);
+                          : weft__sys_recv(fd, t->iov->iov_base, t->iov->iov_len, MSG_DONTWAIT);
+    return t->writing ? weft__sys_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
+                      : weft__sys_recvmsg(fd, &msg, MSG_DONTWAIT);
 }
 
-/* -EAGAIN: would wait; how it must wait, the caller finds out. */
+static int find_kind(struct transfer *t)
+{
+    struct stat st;
+    int fd = t->target->fd, mode = weft__sys_fcntl(fd, F_GETFL, 0);
+    int r = mode < 0 ? mode : weft__sys_fstat(fd, &st);
+    if (r < 0)
+        return r;
+    if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+        t->kind = ON_DISK;
+    else
+        t->kind = mode & O_NONBLOCK ? NONBLOCKING : BLOCKING;
+    t->step = S_ISFIFO(st.st_mode)                               ? PIPE_BUF
+              : S_ISCHR(st.st_mode) && weft__sys_is_terminal(fd) ? 1
+                                                                 : INT_MAX;
+    return 0;
+}
+
+/* -EAGAIN: would wait for the other side. */
 static ssize_t try(struct transfer *t)
 {
     ssize_t n;
-    if (!t->no_socket && t->at < 0) {
-        n = socket_try(t);
-        if (n != -ENOTSOCK)
+    int r;
+    switch (t->kind) {
+    case SOCKET:
+        if ((n = socket_try(t)) != -ENOTSOCK)
             return n;
-        t->no_socket = true;
-    }
-    if (!t->no_nowait) {
-        n = t->writing ? weft__sys_pwritev2(t->target->fd, t->iov, t->count, t->at, RWF_NOWAIT)
-                       : weft__sys_preadv2(t->target->fd, t->iov, t->count, t->at, RWF_NOWAIT);
-        if (n != -EOPNOTSUPP && n != -EINVAL)
+        t->kind = NOWAIT;
+        /* fallthrough */
+    case NOWAIT:
+        n = plain_try(t, RWF_NOWAIT);
+        if (n != -EOPNOTSUPP && n != -EINVAL && n != -EAGAIN)
             return n;
-        t->no_nowait = true;
+        if ((r = find_kind(t)) < 0)
+            return r;
+        if (n == -EAGAIN && t->kind != ON_DISK) {
+            t->kind = NOWAIT;
+            return n;
+        }
+        return try(t); /* now that it is known */
+    case ON_DISK:      /* only its disk is awaited, and that whatever the deadline is */
+        return weft_offload(blocking_transfer, t);
+    case NONBLOCKING: return plain_try(t, 0);
+    default: /* it might sleep if others use it too, hence the helper */
+        r = weft__fd_ready(t->target->fd, t->writing ? POLLOUT : POLLIN);
+        return r < 0    ? r
+               : r == 0 ? -EAGAIN
+                        : weft_offload(t->writing ? blocking_write : blocking_transfer, t);
     }
-    return -EAGAIN;
 }
 
 /* One transfer of at least a byte. */
-static ssize_t transfer(struct transfer *t, weft_deadline deadline)
+static ssize_t transfer(struct transfer *t, weft_deadline *deadline)
 {
     for (;;) {
         ssize_t n = try(t);
@@ -73,19 +122,12 @@ static ssize_t transfer(struct transfer *t, weft_deadline deadline)
         if (n != -EAGAIN)
             return n;
         int r = weft__runtime_need();
+        *deadline = weft__fixed(*deadline);
         if (r == 0)
-            r = weft__target_wait(t->target, t->writing ? POLLOUT : POLLIN | POLLRDHUP, deadline,
+            r = weft__target_wait(t->target, t->writing ? POLLOUT : POLLIN | POLLRDHUP, *deadline,
                                   t->writing ? "write" : "read");
-        if (r == -EPERM) /* a file: only its disk is awaited */
-            return weft_offload(blocking_transfer, t);
         if (r < 0)
             return r;
-        /* Ready now, so it does not sleep; and a thread may sleep for its file. */
-        if (t->no_nowait || (t->no_socket && !weft__is_coroutine(weft__current))) {
-            n = blocking_transfer(t);
-            if (n != -EAGAIN && n != -EINTR)
-                return n;
-        }
     }
 }
 
@@ -93,7 +135,8 @@ ssize_t weft__read(struct weft__target *target, struct iovec *iov, int count, of
                    weft_deadline deadline)
 {
     struct transfer t = { .target = target, .iov = iov, .count = count, .at = at };
-    return transfer(&t, deadline);
+    t.kind = at < 0 ? SOCKET : NOWAIT;
+    return transfer(&t, &deadline);
 }
 
 static size_t total(const struct iovec *iov, int count)
@@ -111,32 +154,24 @@ ssize_t weft__write(struct weft__target *target, const struct iovec *iov, int co
     enum { PART = 16 };
     size_t size = total(iov, count), done = 0, skip = 0;
     struct iovec part[PART];
-    bool fixed = false;
-    while (done < size || (size == 0 && count > 0)) {
-        while (count > 0 && skip >= iov->iov_len) {
+    struct transfer t = { .target = target, .iov = part, .writing = true };
+    t.kind = at < 0 ? SOCKET : NOWAIT;
+    while (done < size) {
+        while (skip >= iov->iov_len) {
             skip -= iov->iov_len;
             iov++;
             count--;
         }
-        int n = count < PART ? count : PART;
-        memcpy(part, iov, (size_t)n * sizeof *part);
+        t.count = count < PART ? count : PART;
+        memcpy(part, iov, (size_t)t.count * sizeof *part);
         part[0].iov_base = (char *)part[0].iov_base + skip;
         part[0].iov_len -= skip;
-        struct transfer t = {
-            .target = target, .iov = part, .count = n, .writing = true,
-            .at = at < 0 ? -1 : at + (off_t)done,
-        };
-        if (done && !fixed) {
-            deadline = weft__fixed(deadline);
-            fixed = true;
-        }
-        ssize_t r = transfer(&t, deadline);
-        if (r < 0)
+        t.at = at < 0 ? -1 : at + (off_t)done;
+        ssize_t r = transfer(&t, &deadline);
+        if (r <= 0)
             return done ? (ssize_t)done : r;
         done += (size_t)r;
         skip += (size_t)r;
-        if (r == 0)
-            break;
     }
     return (ssize_t)done;
 }
@@ -210,6 +245,29 @@ ssize_t weft__sendfile(struct weft__target *target, int file, off_t offset, size
     return (ssize_t)done;
 }
 
+/* Through the program, for sockets that others made: there sendfile itself would sleep. */
+static ssize_t copy_file(struct weft__target *target, int file, off_t offset, size_t size,
+                         weft_deadline deadline)
+{
+    char page[8192];
+    size_t done = 0;
+    while (done < size) {
+        struct transfer t = { .target = &(struct weft__target){ .fd = file }, .count = 1 };
+        t.iov = &(struct iovec){ page, size - done < sizeof page ? size - done : sizeof page };
+        t.at = offset + (off_t)done;
+        t.kind = NOWAIT;
+        ssize_t n = transfer(&t, &deadline), sent = 0;
+        if (n > 0) {
+            deadline = weft__fixed(deadline);
+            sent = weft__write(target, &(struct iovec){ page, (size_t)n }, 1, -1, deadline);
+        }
+        done += sent > 0 ? (size_t)sent : 0;
+        if (n <= 0 || sent < n)
+            return done ? (ssize_t)done : n < 0 ? n : sent;
+    }
+    return (ssize_t)done;
+}
+
 /* -- plain descriptors -------------------------------------------------------------------------------- */
 
 static int begin(struct weft__target *target, int fd)
@@ -275,5 +333,9 @@ ssize_t weft_sendfile(int socket, int file, off_t offset, size_t size, weft_dead
 {
     struct weft__target target;
     int r = begin(&target, socket);
-    return r < 0 ? r : weft__sendfile(&target, file, offset, size, deadline);
+    if (r == 0)
+        r = weft__sys_fcntl(socket, F_GETFL, 0);
+    if (r < 0)
+        return r;
+    return (r & O_NONBLOCK ? weft__sendfile : copy_file)(&target, file, offset, size, deadline);
 }

@@ -78,14 +78,7 @@ int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline,
         thread_sleep(self, ticket, until);
     }
     store_relaxed(&self->reason, (const char *)NULL);
-    switch (load_acquire(&self->wait) & 7) { /* the outcome stays until the next turn begins */
-    case WEFT__TIMED_OUT:
-        return -ETIMEDOUT;
-    case WEFT__CANCELLED:
-        return -ECANCELED;
-    default:
-        return 0;
-    }
+    return weft__outcome(self);
 }
 
 int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,

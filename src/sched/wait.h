@@ -31,8 +31,9 @@ struct weft__wait_node {
 struct weft__wait_queue {
     struct weft__wait_node **first, **last;
 };
-#define WEFT__WAIT_QUEUE(first, last) \
-    ((struct weft__wait_queue){ (struct weft__wait_node **)(first), (struct weft__wait_node **)(last) })
+#define WEFT__WAIT_QUEUE(first, last)                               \
+    ((struct weft__wait_queue){ (struct weft__wait_node **)(first), \
+                                (struct weft__wait_node **)(last) })
 
 enum { WEFT__SPIN = 1 };
 
@@ -76,7 +77,8 @@ static inline uint64_t weft__wait_begin(struct weft__task *self)
     return ticket;
 }
 
-static inline bool weft__claim(struct weft__task *task, uint64_t ticket, enum weft__wait_state outcome)
+static inline bool weft__claim(struct weft__task *task, uint64_t ticket,
+                               enum weft__wait_state outcome)
 {
     uint64_t expected = ticket;
     if (weft__solo_enter()) {
@@ -96,6 +98,16 @@ int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline,
 static inline bool weft__wait_is_open(uint64_t wait)
 {
     return (wait & 7) == WEFT__WAITING || (wait & 7) == WEFT__SHIELDED;
+}
+
+/* How the last wait ended; it stays until the next turn begins. */
+static inline int weft__outcome(const struct weft__task *self)
+{
+    switch (load_acquire(&self->wait) & 7) {
+    case WEFT__TIMED_OUT: return -ETIMEDOUT;
+    case WEFT__CANCELLED: return -ECANCELED;
+    default: return 0;
+    }
 }
 
 /* Waits in between are neither cancelled nor bounded: for what must be done whatever happens. */
