@@ -101,8 +101,9 @@ static inline bool take(struct weft__deque *deque, struct weft__slot *to, struct
     for (;;) {
         if (load_seq_cst(&deque->bottom) <= top)
             return false;
-        /* After bottom: whoever pushed index top had published the ring that holds it. */
-        struct weft__ring *ring = load_acquire(&deque->ring);
+        /* After bottom: whoever pushed index top had published the ring that holds it. And in the one
+         * order of all seq_cst: an owner that counted no thief has published what is read here. */
+        struct weft__ring *ring = load_seq_cst(&deque->ring);
         if (to)
             weft__slot_copy(to, weft__slot_at(ring, top));
         else

@@ -148,7 +148,7 @@ static bool worker_has_left(void *worker)
 
 void weft__watch_notice(void)
 {
-    if (unlikely(load_relaxed(&watch_state) == 1)) {
+    if (unlikely(load_seq_cst(&watch_state) == 1)) {
         exchange_seq_cst(&watch_state, 0);
         weft__sys_futex_wake(&watch_state, 1);
     }

@@ -586,7 +586,7 @@ static void sleep_until_woken(struct weft__worker *worker)
         }
         weft__poll(worker, wait);
     }
-    store_release(&worker->state, WEFT__RUNNING);
+    exchange_seq_cst(&worker->state, WEFT__RUNNING); /* then look whether the watch sleeps */
     __atomic_fetch_sub(&weft__rt.parked, 1, __ATOMIC_RELAXED);
     weft__watch_notice();
 }
@@ -622,12 +622,13 @@ void weft__worker_loop(struct weft__worker *worker, bool (*done)(struct weft__wo
         }
         if (done(worker))
             return;
-        worker->polled = weft__now();
-        weft__poll(worker, 0);
-        if (worker->first || load_relaxed(&worker->inbox))
-            continue;
-        sleep_until_woken(worker);
+        /* A worker among others looks into the kernel before it spins and sleeps; one alone sleeps in it. */
+        if (weft__rt.workers_count > 1)
+            weft__poll(worker, 0);
+        if (!worker->first && !worker->unstarted && !load_relaxed(&worker->inbox))
+            sleep_until_woken(worker);
         weft__tick(worker);
+        worker->polled = worker->now;
     }
 }
 
