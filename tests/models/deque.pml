@@ -6,11 +6,13 @@
  * a first-in first-out buffer that empties at any later time (x86's; what C11's orders allow beyond it
  * is argued in deque.c). An exchange or a swap empties it first.
  *
- * Claims: nobody gets a mixture of two closures; each closure pushed is got exactly once.
+ * Claims: nobody gets a mixture of two closures; each closure pushed is got exactly once; nobody reads a
+ * ring that was released.
  *
  * Mutants, which must fail: -DPLAIN_POP (pop stores bottom without an exchange), -DTAKE_TWO (a thief
  * moves top by two), -DBLIND_PUSH (a slot is reused without a look at top), -DLATE_TOP (a thief reads top
- * after bottom). -DTHIEVES, -DPUSHES, -DTAKES set another bound:
+ * after bottom), -DUNCOUNTED (thieves do not count themselves), -DHASTY_RELEASE (the owner asks for thieves
+ * while its new ring is still in the store buffer). -DTHIEVES, -DPUSHES, -DTAKES set another bound:
  * nightly: -DPUSHES=4 -DTAKES=2
  */
 #ifndef PUSHES
@@ -28,7 +30,8 @@
 #define CELL(ring, i)  (BASE(ring) + (i) % SIZE(ring))
 
 /* memory */
-byte top, bottom, ring;
+byte top, bottom, ring, thieves;
+bool released; /* ring 0 */
 byte first[6], second[6];
 /* the owner's stores on their way there */
 mtype = { BOTTOM, RING, FIRST, SECOND };
@@ -90,7 +93,15 @@ active proctype owner()
              od;
              r = 1;
              buffer!RING, 0, 1;
-             limit = t + 4
+             limit = t + 4;
+#ifdef HASTY_RELEASE
+#else
+             empty(buffer);
+#endif
+             if
+             :: thieves == 0 -> released = true
+             :: else
+             fi
           fi
        :: else
        fi;
@@ -166,6 +177,10 @@ active [THIEVES] proctype thief()
     do
     :: tries < TAKES ->
        tries++;
+#ifdef UNCOUNTED
+#else
+       thieves++;
+#endif
 #ifdef LATE_TOP
        b = bottom;
        t = top;
@@ -177,8 +192,8 @@ active [THIEVES] proctype thief()
        :: b <= t -> skip
        :: else ->
           r = ring;
-          one = first[CELL(r, t)];
-          two = second[CELL(r, t)];
+          atomic { assert(r == 1 || !released); one = first[CELL(r, t)] }
+          atomic { assert(r == 1 || !released); two = second[CELL(r, t)] }
 #ifdef TAKE_TWO
           if
           :: b > t + 1 ->
@@ -202,7 +217,13 @@ active [THIEVES] proctype thief()
           }
 #endif
        fi;
-       b = 0; r = 0; one = 0; two = 0
+       atomic {
+           b = 0; r = 0; one = 0; two = 0;
+#ifdef UNCOUNTED
+#else
+           thieves--
+#endif
+       }
     :: else -> break
     od;
     finished++

@@ -111,6 +111,56 @@ static bool no_more_memory(void)
     return allocations_left-- <= 0;
 }
 
+TEST(an_empty_deque_gives_its_memory_back)
+{
+    struct weft__deque deque = { 0 };
+    struct weft__closure out;
+    weft__deque_tidy(&deque, 0);
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t n = 0; n < 1000; n++)
+            push(&deque, n);
+        CHECK_EQ(deque.ring->size, 1024);
+        CHECK(!deque.ring->older); /* no thief: the smaller ones are gone */
+        weft__deque_tidy(&deque, 64);
+        CHECK_EQ(deque.ring->size, 1024); /* not empty */
+        for (uint64_t n = 0; n < 1000; n++) {
+            CHECK(weft__deque_take_own(&deque, &out));
+            CHECK_EQ(number_of(&out), n);
+        }
+        weft__deque_tidy(&deque, 1024);
+        CHECK_EQ(deque.ring->size, 1024);
+        weft__deque_tidy(&deque, 64);
+        CHECK_EQ(deque.ring->size, 64);
+    }
+    weft__deque_fini(&deque);
+}
+
+TEST(a_deque_of_one_thread_behaves_alike)
+{
+    struct weft__deque deque = { .alone = true };
+    struct weft__closure out;
+    uint64_t random = t->seed + 1, first = 0, last = 0, values[1 << 12];
+    for (long i = t_rounds(100000); i > 0; i--) {
+        uint64_t choice = weft__random(&random) % 4;
+        if (choice < 2 && last < ARRAY_LEN(values)) {
+            values[last++] = (uint64_t)i;
+            push(&deque, (uint64_t)i);
+        } else if (choice == 2) {
+            CHECK_EQ(weft__deque_take_own(&deque, &out), first < last);
+            if (first < last)
+                CHECK_EQ(number_of(&out), values[first++]);
+        } else {
+            CHECK_EQ(weft__deque_pop(&deque, NULL, &out), first < last);
+            if (first < last)
+                CHECK_EQ(number_of(&out), values[--last]);
+        }
+        CHECK_EQ(weft__deque_length(&deque), last - first);
+        if (first == last)
+            first = last = 0;
+    }
+    weft__deque_fini(&deque);
+}
+
 TEST(without_memory_nothing_is_pushed_and_nothing_is_lost)
 {
     struct weft__deque deque = { 0 }, thief = { 0 };
@@ -206,8 +256,10 @@ static void crowd_run(enum owner owner, bool steal, uint64_t total, unsigned bur
             push(&crowd.deque, n++);
         for (uint64_t k = weft__random(&seed) % burst; k > 0; k--) {
             if (!(owner == OWNER_POPS ? weft__deque_pop(&crowd.deque, NULL, &out)
-                                      : weft__deque_take(&crowd.deque, &out)))
+                                      : weft__deque_take_own(&crowd.deque, &out))) {
+                weft__deque_tidy(&crowd.deque, 64);
                 break;
+            }
             see(&crowd, &out);
         }
     }
