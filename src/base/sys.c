@@ -252,13 +252,6 @@ int64_t weft__sys_now(void)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-uint64_t weft__sys_entropy(void)
-{
-    uint64_t value;
-    if (WEFT__SYS3(SYS_getrandom, &value, sizeof value, 1 /* GRND_NONBLOCK */) != sizeof value)
-        value = (uint64_t)weft__sys_now();
-    return value;
-}
 
 unsigned weft__sys_cpu_affinity(unsigned char *bits, unsigned bytes)
 {

@@ -306,7 +306,6 @@ _Noreturn void weft__sys_abort(void);
 /* -- small questions --------------------------------------------------------------------------- */
 
 int64_t weft__sys_now(void);        /* CLOCK_MONOTONIC, ns, by the vDSO */
-uint64_t weft__sys_entropy(void);   /* of the kernel's; for seeds of production runs only */
 unsigned weft__sys_cpu_count(void); /* by affinity */
 unsigned weft__sys_cpu_affinity(unsigned char *bits, unsigned bytes);
 const char *weft__sys_env(const char *name);                       /* secure_getenv */

@@ -366,16 +366,6 @@ static int conn_main(void *arg)
 
 /* -- serving ------------------------------------------------------------------------------------------ */
 
-/* The less loaded of two workers drawn at random. */
-static struct weft__worker *choose_worker(void)
-{
-    static uint64_t draws = 0x2545f4914f6cdd1du;
-    uint64_t draw = add_relaxed(&draws, 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
-    unsigned n = weft__rt.workers_count;
-    struct weft__worker *a = weft__rt.workers[(draw >> 20) % n], *b = weft__rt.workers[(draw >> 44) % n];
-    return load_relaxed(&a->conns) <= load_relaxed(&b->conns) ? a : b;
-}
-
 /* Take a descriptor in. It is the connection's from here on, whatever happens. */
 static int adopt(struct serve *serve, int fd)
 {
@@ -386,7 +376,7 @@ static int adopt(struct serve *serve, int fd)
     }
     conn->fd = fd;
     conn->serve = serve;
-    conn->worker = choose_worker();
+    conn->worker = weft__place();
     conn->user = NULL;
     conn->edge_in = conn->edge_out = conn->emptied = conn->finished = false;
     conn->wants_out = conn->detached = false;

@@ -285,18 +285,7 @@ static struct weft__worker *home_of(weft_group *group, struct weft__task *self)
     struct weft__worker *home = load_acquire(&group->_worker), *none = NULL;
     if (home)
         return home;
-    if (self && self->worker) {
-        home = self->worker;
-    } else { /* the less loaded of two */
-        static uint64_t state = 88172645463325252u;
-        uint64_t draw = add_relaxed(&state, 0x9e3779b97f4a7c15u);
-        unsigned n = weft__rt.workers_count;
-        struct weft__worker *a = weft__rt.workers[(draw >> 20) % n], *b = weft__rt.workers[(draw >> 40) % n];
-        home = weft__deque_length(&a->own) + weft__deque_length(&a->fifo) <=
-                       weft__deque_length(&b->own) + weft__deque_length(&b->fifo)
-                   ? a
-                   : b;
-    }
+    home = self && self->worker ? self->worker : weft__place();
     return swap_acq_rel(&group->_worker, &none, home) ? home : none;
 }
 

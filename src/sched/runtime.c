@@ -101,6 +101,31 @@ uint64_t weft__live(void)
     return started + load_acquire(&weft__rt.outside_started) - ended;
 }
 
+/* -- placement ------------------------------------------------------------------------------------- */
+
+uint32_t weft__draw(uint32_t count)
+{
+    static uint64_t draws; /* a Weyl sequence, mixed: any thread may draw */
+    if (weft__rt.seeded)
+        return weft__chooser->choose(count);
+    uint64_t x = add_relaxed(&draws, 0x9e3779b97f4a7c15u);
+    x = (x ^ x >> 32) * 0xbf58476d1ce4e5b9u;
+    return (uint32_t)((x >> 32) * count >> 32);
+}
+
+static int64_t load_of(const struct weft__worker *worker)
+{
+    return weft__deque_length(&worker->own) + weft__deque_length(&worker->fifo) +
+           load_relaxed(&worker->conns);
+}
+
+struct weft__worker *weft__place(void)
+{
+    struct weft__worker *a = weft__rt.workers[weft__draw(weft__rt.workers_count)];
+    struct weft__worker *b = weft__rt.workers[weft__draw(weft__rt.workers_count)];
+    return load_of(a) <= load_of(b) ? a : b;
+}
+
 /* -- coming to rest ------------------------------------------------------------------------------- */
 
 /* Somebody may wait for tasks to end: workers that find nothing to do, and ending threads, call this. */

@@ -139,7 +139,6 @@ struct weft__worker {
     int64_t polled;                  /* when the kernel was last asked */
     int64_t now;                     /* a recent time, for "since when"; never for deadlines */
     int *errno_at;
-    uint64_t random;
     uint64_t started, ended;         /* atomic: read by others; of those spawned and ended here */
     uint32_t live;                   /* coroutines with a stack here */
     struct weft__task *zombie;       /* ended and kept: its group learns of it from the idle stack */
@@ -302,6 +301,8 @@ static inline int weft__runtime_need(void)
     return likely(load_acquire(&weft__rt.state) == WEFT__ON) ? 0 : weft__runtime_start();
 }
 void weft__watch_notice(void); /* a worker leaves its sleep: the watch may have to wake */
+uint32_t weft__draw(uint32_t count);      /* 0 .. count - 1: by the chooser, or at random */
+struct weft__worker *weft__place(void);  /* the less loaded of two workers drawn */
 uint64_t weft__live(void);     /* tasks spawned and not ended */
 void weft__rest_notice(void);
 extern void (*weft__locks_abandon)(struct weft__task *task, struct weft_lock *before); /* likewise */

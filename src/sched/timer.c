@@ -141,8 +141,7 @@ int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span period, w
         arm(timer, self->worker);
         weft__word_unlock(&timer->_word);
     } else {
-        static uint32_t turn;
-        struct weft__worker *worker = weft__rt.workers[add_relaxed(&turn, 1) % weft__rt.workers_count];
+        struct weft__worker *worker = weft__place();
         timer->_worker = worker;
         timer->_state = ARMED;
         post(timer);

@@ -518,7 +518,7 @@ static bool steal(struct weft__worker *worker)
     unsigned count = weft__rt.workers_count;
     if (count < 2 || load_relaxed(&worker->stopping))
         return false;
-    unsigned start = (unsigned)(weft__random(&worker->random) % count);
+    unsigned start = weft__draw(count);
     for (unsigned i = 0; i < count; i++) {
         struct weft__worker *victim = weft__rt.workers[(start + i) % count];
         struct weft__closure closure;
@@ -694,7 +694,6 @@ bool weft__lanes_poll(int64_t timeout)
 void weft__worker_init(struct weft__worker *worker, unsigned index)
 {
     *worker = (struct weft__worker){ .index = index, .epfd = -1, .wake_fd = -1, .budget = BUDGET };
-    worker->random = weft__sys_entropy() | 1;
     worker->now = weft__now();
     weft__wheel_init(&worker->wheel, worker->now);
     worker->idle.worker = worker;
