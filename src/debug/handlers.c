@@ -24,7 +24,7 @@ static void on_fault(int signo, siginfo_t *info, void *context)
     (void)context;
     uint32_t slot;
     bool guard;
-    if (weft__stack_find(info->si_addr, &slot, &guard) && guard) {
+    if (weft__stack_find(info->si_addr, &slot, &guard) && guard && weft__stack_top(slot)) {
         struct weft__task *task =
             (struct weft__task *)(void *)(weft__stack_top(slot) - WEFT__STACK_DESCRIPTOR);
         size_t size;

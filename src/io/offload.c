@@ -135,8 +135,8 @@ static int hand_in(struct job *job)
         return 0;
     }
     struct weft__sys_thread thread;
+    __atomic_fetch_add(&weft__rt.threads, 1, __ATOMIC_SEQ_CST);
     weft__solo_end();
-    add_relaxed(&weft__rt.threads, 1);
     int r = weft__sys_thread_start(&thread, 0, helper_main, NULL);
     if (r < 0)
         __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);

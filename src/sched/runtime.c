@@ -558,7 +558,7 @@ int weft_run(weft_fn *fn, void *arg)
     }
     if (weft__run_entered)
         weft__run_entered();
-    if (weft__rt.workers_count == 1 && load_acquire(&weft__rt.threads) == 1)
+    if (weft__rt.workers_count == 1)
         weft__solo_begin();
     struct weft__worker *worker = weft__rt.workers[0];
     char *low;

@@ -12,17 +12,25 @@ struct weft__solo weft__solo;
 void weft__solo_begin(void)
 {
 #ifndef WEFT_TSAN
-    if (WEFT__SYS3(SYS_membarrier, MEMBARRIER_REGISTER, 0, 0) == 0)
-        store_release(&weft__solo.on, true);
+    if (WEFT__SYS3(SYS_membarrier, MEMBARRIER_REGISTER, 0, 0) < 0)
+        return;
+    store_seq_cst(&weft__solo.state, WEFT__SOLO_ON);
+    if (load_seq_cst(&weft__rt.threads) != 1) /* who came meanwhile may not have seen it */
+        weft__solo_end();
 #endif
 }
 
 void weft__solo_end(void)
 {
-    if (likely(!load_acquire(&weft__solo.on)))
+    uint32_t state = WEFT__SOLO_ON;
+    if (likely(load_acquire(&weft__solo.state) == WEFT__SOLO_OFF))
         return;
-    store_seq_cst(&weft__solo.on, false);
-    WEFT__SYS3(SYS_membarrier, MEMBARRIER_PRIVATE_EXPEDITED, 0, 0);
-    while (load_acquire(&weft__solo.inside))
+    if (swap_seq_cst(&weft__solo.state, &state, WEFT__SOLO_ENDING)) {
+        WEFT__SYS3(SYS_membarrier, MEMBARRIER_PRIVATE_EXPEDITED, 0, 0);
+        while (load_acquire(&weft__solo.inside))
+            weft__sys_sched_yield();
+        store_release(&weft__solo.state, WEFT__SOLO_OFF);
+    }
+    while (load_acquire(&weft__solo.state) != WEFT__SOLO_OFF) /* somebody else is at it */
         weft__sys_sched_yield();
 }

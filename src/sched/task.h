@@ -19,7 +19,7 @@
 #include "sched/deque.h"
 #include "sched/wheel.h"
 
-enum { WEFT__WORKERS_MAX = 256 };
+enum { WEFT__WORKERS_MAX = 256, WEFT__FRESH = 16 };
 
 /* task->wait: turn << 3 | state. A wait is one turn; the first compare-and-swap from WAITING decides
  * how it ends. */
@@ -145,6 +145,7 @@ struct weft__worker {
     uint64_t epoch;                  /* atomic: moves with every switch */
     struct weft__task *stacks[WEFT__STACK_CLASSES];
     uint32_t stacks_count[WEFT__STACK_CLASSES];
+    uint32_t fresh[WEFT__STACK_CLASSES][WEFT__FRESH], fresh_count[WEFT__STACK_CLASSES];
 #ifdef WEFT_TSAN
     void *dead_fiber; /* of the task that ended last: destroyed on the idle stack */
 #endif

@@ -101,11 +101,13 @@ static void exit_key_make(void)
 
 struct weft__task *weft__self_slow(void)
 {
+    __atomic_fetch_add(&weft__rt.threads, 1, __ATOMIC_SEQ_CST); /* then look: weft__solo_begin */
     weft__solo_end();
     struct weft__task *task = weft__record_take();
-    if (!task)
+    if (!task) {
+        __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
         return NULL;
-    add_relaxed(&weft__rt.threads, 1);
+    }
     weft__task_reset(task);
     task->flags = WEFT__FOREIGN;
     task->worker = NULL;
@@ -139,15 +141,19 @@ static void *thread_main(void *arg)
     weft__group_keep(self);
     add_relaxed(&weft__rt.outside_ended, 1); /* last: weft_stop may end all that keep has used */
     weft__rest_notice();
+    __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELEASE);
     return NULL;
 }
 
 int weft__thread_spawn(struct weft__task *task, size_t stack)
 {
     struct weft__sys_thread thread;
+    __atomic_fetch_add(&weft__rt.threads, 1, __ATOMIC_SEQ_CST);
     weft__solo_end();
     int r = weft__sys_thread_start(&thread, stack ? stack : 8 << 20, thread_main, task);
     if (r == 0)
         weft__sys_thread_detach(thread);
+    else
+        __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
     return r;
 }

@@ -11,7 +11,7 @@
  * entered for a wake-up only if the worker sleeps.
  *
  * Rejected: a lock around each queue; a switch to the worker's stack between two tasks (twice the
- * cost); a hand-off slot for the just-woken (no bench showed it; the queue is short when it matters).
+ * cost).
  */
 #include <errno.h>
 
@@ -26,7 +26,6 @@ enum {
     POLL_EVERY = 50000,       /* ns between two looks into the kernel while there is work */
     SPIN_ROUNDS = 60,         /* looks around before sleeping: about 5 us */
     CACHE = 128,              /* stacks a worker keeps; half of them go back when there are more */
-    CACHE_FILL = 16,
     EVENTS = 128,
     TIDY = 1024,              /* slots that an empty deque keeps */
     INJECTED = 16,            /* closures from outside taken at a time */
@@ -60,15 +59,13 @@ struct weft__task *weft__stack_new(struct weft__worker *worker, enum weft__stack
         worker->stacks_count[class]--;
         return task;
     }
-    uint32_t slots[CACHE_FILL];
-    int n = weft__stack_take(class, slots, CACHE_FILL);
-    for (int i = n - 1; i >= 0; i--) {
-        task = weft__task_at(slots[i]);
-        task->next = worker->stacks[class];
-        worker->stacks[class] = task;
-        worker->stacks_count[class]++;
+    if (worker->fresh_count[class] == 0) { /* by number: what is not used yet is not touched */
+        int n = weft__stack_take(class, worker->fresh[class], WEFT__FRESH);
+        worker->fresh_count[class] = n > 0 ? (uint32_t)n : 0;
     }
-    return n > 0 ? weft__stack_new(worker, class) : NULL;
+    if (worker->fresh_count[class] == 0)
+        return NULL;
+    return weft__task_at(worker->fresh[class][--worker->fresh_count[class]]);
 }
 
 void weft__stack_free(struct weft__worker *worker, struct weft__task *task)
@@ -728,6 +725,8 @@ void weft__worker_close(struct weft__worker *worker)
             worker->stacks[class] = task->next;
             weft__stack_give((enum weft__stack_class)class, &task->slot, 1);
         }
+        weft__stack_give((enum weft__stack_class)class, worker->fresh[class], worker->fresh_count[class]);
+        worker->fresh_count[class] = 0;
     }
     weft__deque_fini(&worker->fifo);
     weft__deque_fini(&worker->fork);
