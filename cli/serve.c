@@ -185,11 +185,11 @@ static int serve_all(void *arg)
     struct serve *s = arg;
     static weft_group group; /* the signals' task may look at it to the very end */
     struct listening listening[LISTENERS_MAX];
-    int r = open_all(s);
-    if (r == 0)
-        r = weft_group_init(&group, 0);
+    int r = weft_group_init(&group, 0);
     if (r == 0)
         r = service_end_on_signals(&group);
+    if (r == 0) /* says where it listens: from then on a signal ends it in good order */
+        r = open_all(s);
     for (int i = 0; r == 0 && i < s->count; i++) {
         listening[i] = (struct listening){ s->server, s->listeners[i] };
         r = weft_group_spawn(&group, WEFT_COROUTINE, serve_one, &listening[i]);
