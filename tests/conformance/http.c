@@ -409,9 +409,9 @@ TEST_REAL(a_client_that_takes_nothing_is_dropped_and_a_slow_one_is_not, REAL)
     size_t all = 0, rested = 0;
     for (ssize_t n; all < SIZE && (n = recv(slow, buf, 1 << 20, 0)) > 0;) {
         all += (size_t)n;
-        if (all - rested > 500000) { /* a second and a half in all */
+        if (all - rested > 500000) { /* two to four seconds in all */
             rested = all;
-            usleep(25000);
+            usleep(60000);
         }
     }
     CHECK(all > SIZE);
