@@ -190,12 +190,16 @@ static int serve_all(void *arg)
         r = service_end_on_signals(&group);
     if (r == 0) /* says where it listens: from then on a signal ends it in good order */
         r = open_all(s);
-    for (int i = 0; r == 0 && i < s->count; i++) {
-        listening[i] = (struct listening){ s->server, s->listeners[i] };
-        r = weft_group_spawn(&group, WEFT_COROUTINE, serve_one, &listening[i]);
+    if (r == 0) {
+        for (int i = 0; i < s->count; i++) { /* one that cannot start ends the others */
+            listening[i] = (struct listening){ s->server, s->listeners[i] };
+            weft_group_spawn(&group, WEFT_COROUTINE, serve_one, &listening[i]);
+        }
+        r = weft_group_wait(&group, weft_never());
+        r = r == -ECANCELED ? 0 : r; /* by a signal, perhaps before they started */
+        if (r < 0)
+            fprintf(stderr, "weft serve: %s\n", weft_strerror(r));
     }
-    if (r == 0 && (r = weft_group_wait(&group, weft_never())) < 0)
-        fprintf(stderr, "weft serve: %s\n", weft_strerror(r));
     for (int i = 0; i < s->count; i++)
         if (s->listeners[i] >= 0)
             weft_close(s->listeners[i]);
