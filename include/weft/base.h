@@ -39,7 +39,7 @@ enum weft_object_flags {
  */
 WEFT_API unsigned weft_version(void);
 
-/* The field's words for an error: "connection refused" for -ECONNREFUSED.
+/* The field's words for an error: "Connection refused" for -ECONNREFUSED.
  *   err  a negative errno value as weft calls return it; its positive twin is understood too
  * Returns   static text, never NULL; "unknown error" for a number without a name
  * Context   anywhere, signal handlers included
@@ -48,7 +48,7 @@ WEFT_API unsigned weft_version(void);
 WEFT_API const char *weft_strerror(int err);
 
 /* One line of words for the calling task's last failure, with what it was about: "listen 127.0.0.1:80:
- * permission denied". A call that succeeds leaves it alone.
+ * Permission denied". A call that succeeds leaves it alone.
  * Returns   text that stays as it is until the task's next failing call; "" when nothing failed yet
  * Context   task or thread
  * Cancels   no.   Since 0.1
@@ -80,8 +80,8 @@ WEFT_API int weft_allocator_set(const struct weft_allocator *allocator);
  */
 WEFT_API uint64_t weft_allocation_count(void);
 
-/* What the library has to say without being asked: a stack overflow, a task that keeps its core, a
- * lock left behind. */
+/* What the library has to say without being asked: a stack overflow, a lock left behind, a
+ * thread that could not be started. */
 typedef void weft_reporter(void *ctx, const char *text, size_t length);
 
 /* Send reports elsewhere than to standard error.

@@ -42,9 +42,11 @@ struct weft_serve {
     weft_span idle;  /* how long a connection may lie idle before it is closed; 0: for ever */
     weft_span grace; /* at the end, how long running handlers may go on before they are cancelled */
     void *user;      /* weft_conn_server_user */
-    int (*on_open)(weft_conn *conn);   /* in the accepting task, may not wait; < 0 refuses; or NULL */
-    void (*on_close)(weft_conn *conn); /* before the descriptor is closed, in whichever task; or NULL */
-    size_t stack;    /* of a handler; 0: 64 KiB */
+    int (*on_open)(weft_conn *conn);   /* in the accepting task, may not wait; < 0 refuses
+                                          (without on_close); or NULL */
+    void (*on_close)(weft_conn *conn); /* before the descriptor is closed, in whichever
+                                          task; not after a detach; or NULL */
+    size_t stack;    /* of a handler: 0, which is 64 KiB; more is -EINVAL for now */
 };
 
 /* Serve a listening socket until cancelled: accept, and run handler for each connection that has

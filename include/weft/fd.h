@@ -68,7 +68,8 @@ WEFT_API WEFT_MUST ssize_t weft_sendfile(int socket, int file, off_t offset, siz
 WEFT_API WEFT_MUST int weft_poll(int fd, int events, weft_deadline deadline);
 
 /* Open a file; the disk stops nobody but the caller.
- *   flags, mode  as open(2); O_CLOEXEC and, for fifos and devices, O_NONBLOCK are added
+ *   flags, mode  as open(2); O_CLOEXEC and O_NONBLOCK are added (a fifo opened to write is
+ *                -ENXIO without a reader)
  *   dir          weft_open_beneath: path is looked up under this descriptor and never leaves it, by
  *                ".." or symbolic links (openat2, RESOLVE_BENEATH); -EXDEV if it would
  * Returns   a descriptor; -ENOENT, -EACCES, -EMFILE and what else open(2) has; -ECANCELED; -ENOSYS

@@ -74,8 +74,9 @@ WEFT_API int weft_group_init(weft_group *group, unsigned flags);
  *          end, for tasks that have ended and did run; so arg must live until then.
  *   more   NULL or options
  * Returns   0; -ENOMEM, -EAGAIN (no more threads), -ENOTSUP (kind), -EINVAL, -ECANCELED (the group is
- *           cancelled: only then is fn not called). A failure counts as a failed task of the group
- *           except -ENOTSUP and -EINVAL, so its return may be ignored.
+ *           cancelled): fn is not called. -ENOMEM and -EAGAIN count as a failed task of the group, so
+ *           the return may be ignored. A task that is cancelled before it has begun is called all the
+ *           same, to release what it was given.
  * Context   task or thread; never waits, except that the first spawn starts the runtime
  * Cancels   no.   Since 0.1
  */
@@ -94,8 +95,8 @@ WEFT_API int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, 
 /* Wait until every task of the group has ended. At the deadline, or when the caller is cancelled, the
  * tasks are cancelled and then waited for without limit: no task is left running.
  *   deadline  weft_after counts from this call
- * Returns   0; the first failure of a task; -ETIMEDOUT, -ECANCELED the waiter's own (weft_group_failed
- *           tells them apart); -EPERM not the owner, -EINVAL the background group
+ * Returns   0; the first failure of a task (-ECANCELED from tasks of a cancelled group is none);
+ *           -ETIMEDOUT, -ECANCELED the waiter's own (weft_group_failed tells them apart); -EPERM not the owner, -EINVAL the background group
  *           The group is as after init and may be used again.
  * Context   the owner
  * Cancels   yes, as said.   Since 0.1

@@ -52,8 +52,9 @@ WEFT_API WEFT_MUST int weft_lock_acquire(weft_lock *lock, weft_deadline deadline
  */
 WEFT_API int weft_lock_release(weft_lock *lock);
 
-/* Take and let go where nothing can fail: enter waits however long, cancelled or not. To enter a lock
- * one holds already, or leave one that one does not hold, is a bug: reported, then abort.
+/* Take and let go where nothing can fail: enter waits however long, cancelled or not; it does not
+ * say that a last owner was lost (acquire does). To enter a lock one holds already, or leave one that
+ * one does not hold, is a bug: reported, then abort.
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */

@@ -19,7 +19,8 @@ typedef struct weft_signal { /* private; 64 bytes */
  * by fini. A signal may be wanted by several at once; each gets it.
  *   signal  caller's memory, until fini
  *   signos  count signal numbers, 1 to 64
- * Returns   0; -EINVAL (a number, or SIGKILL, SIGSTOP, a fault signal), -EMFILE, -ENOMEM
+ * Returns   0; -EINVAL (a number, or SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,
+ *           SIGILL, SIGTRAP), -EMFILE, -ENOMEM
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */

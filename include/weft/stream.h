@@ -56,7 +56,8 @@ WEFT_API WEFT_MUST ssize_t weft_stream_read_exactly(weft_stream *stream, void *o
                                                     weft_deadline deadline);
 
 /* Write; it is sent when the half buffer is full, at a flush and before a read that must wait.
- * Returns   0; errors of weft_write, and the same one again at every later write: bytes may be lost
+ * Returns   0; printf: -EMSGSIZE longer than half the buffer, -EINVAL a bad format; errors of
+ *           weft_write, and the same one again at every later write: bytes may be lost
  * Context   the stream's task
  * Cancels   yes, when it must send.   Since 0.1
  */

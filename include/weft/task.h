@@ -54,7 +54,7 @@ struct weft_exit {
  *   out   NULL, or where its exit record goes (out->size set by the caller)
  * Returns   0 it has ended; -ESRCH no such task any more: a group's exit records live until its wait
  *           returns, a background task's until it is joined or 4,096 later ones have ended;
- *           -EDEADLK the caller itself; -ETIMEDOUT, -ECANCELED
+ *           -EDEADLK the caller itself; -EINVAL out->size; -ETIMEDOUT, -ECANCELED
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */
@@ -146,7 +146,7 @@ WEFT_API WEFT_MUST int weft_defer(void (*fn)(void *arg), void *arg);
 /* Call fn(arg) with a bound on every wait inside, those of calls it makes included; the sooner of
  * nested bounds and of a call's own deadline counts.
  *   deadline  weft_after counts from this call
- * Returns   what fn returns
+ * Returns   what fn returns; -ENOMEM before it is called
  * Context   task or thread
  * Cancels   fn's waits do; the call adds none.   Since 0.1
  */
@@ -154,7 +154,7 @@ WEFT_API int weft_within(struct weft_deadline deadline, weft_fn *fn, void *arg);
 
 /* Call fn(arg) as if the task were not cancelled, so that a goodbye can be said.
  *   deadline  every wait inside ends at it; weft_after counts from this call
- * Returns   what fn returns
+ * Returns   what fn returns; -ENOMEM before it is called
  * Context   task or thread
  * Cancels   no, until it returns.   Since 0.1
  */

@@ -135,7 +135,8 @@ typedef struct weft_timer { /* private; 128 bytes */
  *   fn      runs as a coroutine of its own, so it may wait; a run that is late skips beats, never
  *           doubles them
  *   flags   0: the program's end waits for a timer that is still to fire, as Python's does;
- *           WEFT_DAEMON: it does not
+ *           WEFT_DAEMON: it does not. A periodic one that is no daemon keeps the program until
+ *           its stop
  * Returns   0; -EINVAL, -ENOMEM, -EAGAIN (no runtime): nothing is started
  * Context   task or thread
  * Cancels   no.   Since 0.1

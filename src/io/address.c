@@ -57,7 +57,6 @@ int weft__address_parse(const char *text, struct sockaddr_storage *out, socklen_
     if (n == 0 || host[0] == '[') {
         struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
         in6->sin6_family = AF_INET6;
-        in6->sin6_addr = in6addr_any;
         *size = sizeof *in6;
         if (n > 0) {
             if (n < 3 || host[n - 1] != ']')

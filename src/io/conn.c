@@ -130,8 +130,8 @@ static void on_event(struct weft__source *source, uint16_t generation, uint32_t 
         conn->edge_out = true;
         writer = weft__claim_first(writers(conn));
     }
-    /* Queued under the spin bit, so that the server's end sees it idle or counted. Without the memory to
-     * queue it it lies idle still, and the next sweep closes it. */
+    /* Queued under the spin bit, so that the server's end sees it idle or counted. Where there is no
+     * memory for that it lies idle still, and the next sweep closes it. */
     if (start &&
         weft__group_spawn_event(&conn->serve->group, owner, conn_main, conn, "connection handler") < 0) {
         conn->state = STATE_IDLE;

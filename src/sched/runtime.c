@@ -49,6 +49,16 @@ static long read_file(const char *path, char *buf, size_t size)
     return n;
 }
 
+/* A decimal number at *at, which moves behind it and one space. -1: there is none ("max"). */
+static int64_t number(const char **at)
+{
+    int64_t n = -1;
+    for (; **at >= '0' && **at <= '9' && n < INT64_MAX / 100; ++*at)
+        n = (n < 0 ? 0 : n * 10) + (**at - '0');
+    *at += **at == ' ';
+    return n;
+}
+
 /* The tightest quota of the cgroup and all above it (cgroup v2: cpu.max). */
 static unsigned quota(unsigned cpus)
 {
@@ -62,12 +72,12 @@ static unsigned quota(unsigned cpus)
     at[strcspn(at, "\n")] = 0;
     for (;;) {
         char max[64];
-        long long allowed, period;
+        const char *parse = max;
         snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", at);
-        if (read_file(path, max, sizeof max) > 0 && sscanf(max, "%lld %lld", &allowed, &period) == 2 &&
-            period > 0) {
-            unsigned whole = allowed / period > 0 ? (unsigned)(allowed / period) : 1;
-            cpus = whole < cpus ? whole : cpus;
+        if (read_file(path, max, sizeof max) > 0) {
+            int64_t allowed = number(&parse), period = number(&parse);
+            int64_t whole = allowed >= 0 && period > 0 ? allowed / period : cpus;
+            cpus = whole < 1 ? 1 : whole < cpus ? (unsigned)whole : cpus;
         }
         char *slash = strrchr(at, '/');
         if (!slash || !at[0])
