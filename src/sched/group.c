@@ -85,6 +85,17 @@ uint64_t weft__group_open(const weft_group *group)
     return load_acquire(&group->_word) - BIAS;
 }
 
+uint64_t weft__group_add(weft_group *group, uint64_t n)
+{
+    if (weft__solo_enter()) {
+        uint64_t after = group->_word + n;
+        store_relaxed(&group->_word, after);
+        weft__solo_leave();
+        return after;
+    }
+    return __atomic_add_fetch(&group->_word, n, __ATOMIC_ACQ_REL);
+}
+
 /* -- ends ---------------------------------------------------------------------------------------- */
 
 /* The last one tells the waiter. Between two turns, while it cancels, a mark says that no other turn
@@ -94,19 +105,18 @@ static void tell(struct weft__task *waiter)
     uint64_t wait = load_acquire(&waiter->wait);
     for (;;) {
         bool open = weft__wait_is_open(wait);
-        uint64_t after = (wait & ~(uint64_t)7) | (open ? WEFT__WOKEN : WEFT__GROUP_DONE);
-        if (!swap_acq_rel(&waiter->wait, &wait, after))
-            continue;
-        if (open)
-            weft__ready(waiter);
-        return;
+        if (weft__claim(waiter, wait, open ? WEFT__WOKEN : WEFT__GROUP_DONE)) {
+            if (open)
+                weft__ready(waiter);
+            return;
+        }
+        wait = load_acquire(&waiter->wait);
     }
 }
 
 void weft__group_publish(weft_group *group, uint32_t count)
 {
-    uint64_t before = __atomic_fetch_sub(&group->_word, count, __ATOMIC_ACQ_REL);
-    if (unlikely(before - count == (WAITING | BIAS)))
+    if (unlikely(weft__group_add(group, -(uint64_t)count) == (WAITING | BIAS)))
         tell(group->_waiter);
 }
 
@@ -241,7 +251,7 @@ void weft__group_keep(struct weft__task *task)
             old = kept_pop(group);
     }
     /* Counted under the spin bit, so that weft_group_next sees list and count at one time. */
-    uint64_t now = __atomic_sub_fetch(&group->_word, 1, __ATOMIC_ACQ_REL);
+    uint64_t now = weft__group_add(group, -(uint64_t)1);
     if (now == (WAITING | BIAS))
         waiter = group->_waiter;
     if (group->_ticket) {
@@ -338,7 +348,7 @@ static void count_in(weft_group *group, struct weft__task *self)
     if (likely(self && self == group->_owner))
         group->_spawned++;
     else
-        add_relaxed(&group->_word, 1);
+        weft__group_add(group, 1);
     count_start(self);
 }
 
@@ -493,7 +503,7 @@ int weft__group_spawn_event(weft_group *group, struct weft__worker *worker, weft
                             const char *site)
 {
     struct weft__closure closure = { .fn = fn, .arg = arg, .group = group, .site = site };
-    add_relaxed(&group->_word, 1);
+    weft__group_add(group, 1);
     add_relaxed(&weft__rt.outside_started, 1);
     int r = -1;
     if (worker && weft__current && weft__current->worker == worker) {
@@ -571,8 +581,7 @@ static int wait_for_all(weft_group *group, struct weft__task *self, int64_t unti
     uint32_t add = group->_spawned;
     group->_spawned = 0;
     group->_waiter = self;
-    uint64_t before = add_acq_rel(&group->_word, add + WAITING);
-    if (before + add == BIAS) {
+    if ((weft__group_add(group, add + WAITING) & ~WAITING) == BIAS) {
         weft__wait_drop(self, ticket);
         return 0;
     }

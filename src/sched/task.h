@@ -317,6 +317,7 @@ bool weft__group_link(struct weft__task *self); /* before its first wait; true: 
  * may free at once, weft__group_keep, when it does not run any more. */
 void weft__group_left(struct weft__member *member, int result);
 void weft__group_publish(weft_group *group, uint32_t count);
+uint64_t weft__group_add(weft_group *group, uint64_t n); /* to its count; what it is after */
 void weft__group_keep(struct weft__task *task);
 void weft__group_fail(weft_group *group, uint64_t who, int err);
 void weft__group_joined(weft_task handle, struct weft__task *task); /* a background one: forget it */

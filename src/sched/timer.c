@@ -135,7 +135,7 @@ int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span period, w
     timer->_epoch = weft__rt.starts;
     int64_t when = weft__deadline_at(first);
     *node_of(timer) = (struct weft__timer){ .when = when > 0 ? when : 1, .fire = fire };
-    add_relaxed(&group_of(timer)->_word, 1);
+    weft__group_add(group_of(timer), 1);
     weft__word_lock(&timer->_word);
     if (self && self->worker) {
         arm(timer, self->worker);
