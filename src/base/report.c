@@ -65,17 +65,3 @@ void weft__text_add(struct weft__text *text, const char *format, ...)
     if (n > 0)
         text->size += (size_t)n;
 }
-
-void weft__spin_slow(weft__spin *spin)
-{
-    for (unsigned turns = 0;; turns++) {
-        while (load_relaxed(&spin->word)) {
-            if (turns++ < 200)
-                cpu_relax();
-            else
-                weft__sys_sched_yield(); /* its holder may have lost its core */
-        }
-        if (!__atomic_exchange_n(&spin->word, 1, __ATOMIC_ACQUIRE))
-            return;
-    }
-}
