@@ -388,6 +388,15 @@ int weft__runtime_start(void)
     return r;
 }
 
+void weft__seed_begin(void)
+{
+    static uint32_t asked; /* 0 not looked, 1 no, 2 yes; a second look sees the same */
+    if (unlikely(load_relaxed(&asked) == 0))
+        store_relaxed(&asked, weft__sys_env("WEFT_SEED") ? 2u : 1u);
+    if (unlikely(load_relaxed(&asked) == 2) && !weft__rt.seeded)
+        weft__runtime_start();
+}
+
 /* -- ends ------------------------------------------------------------------------------------------ */
 
 static void cancel_one(struct weft__task *task, void *except)

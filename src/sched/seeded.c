@@ -50,7 +50,7 @@ static void open_lane(struct weft__worker *lane)
 
 void weft__seeded_init(void)
 {
-    now = START_TIME;
+    now = now ? now : START_TIME; /* no time before an earlier one, over restarts too */
     hash = 14695981039346656037u;
     steps = serials = 0;
     host = weft__self();

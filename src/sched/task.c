@@ -398,7 +398,7 @@ void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx)
 
 struct listing {
     weft_task *out;
-    size_t max, count;
+    size_t max, count, unstarted;
 };
 
 static void list_one(struct weft__task *task, void *ctx)
@@ -407,19 +407,22 @@ static void list_one(struct weft__task *task, void *ctx)
     if (list->count < list->max)
         list->out[list->count] = weft__handle(task);
     list->count++;
+    list->unstarted += task->slot < WEFT__RECORDS && !load_relaxed(&task->worker);
 }
 
 size_t weft_task_list(weft_task *out, size_t max)
 {
-    struct listing list = { out, max, 0 };
+    struct listing list = { out, max, 0, 0 };
     weft__task_each(list_one, &list);
-    size_t closures = 0;
-    for (unsigned i = 0; i < weft__rt.workers_count; i++) {
+    size_t closures = (size_t)weft__deque_length(&weft__rt.injector);
+    for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
         struct weft__worker *w = weft__rt.workers[i];
         closures += (size_t)(weft__deque_length(&w->fifo) + weft__deque_length(&w->fork) +
                              weft__deque_length(&w->own));
     }
-    return list.count + closures + (size_t)weft__deque_length(&weft__rt.injector);
+    if (closures > list.unstarted) /* those with a record lie in a queue too */
+        list.count += closures - list.unstarted;
+    return list.count;
 }
 
 int weft_task_info(weft_task task, struct weft_task_info *out)

@@ -297,6 +297,7 @@ size_t weft__stack_left(const struct weft__task *self); /* bytes below the calle
 /* -- runtime.c ----------------------------------------------------------------------------------- */
 
 int weft__runtime_start(void);
+void weft__seed_begin(void); /* at a thread's first call: under a seed all time is virtual */
 static inline int weft__runtime_need(void)
 {
     return likely(load_acquire(&weft__rt.state) == WEFT__ON) ? 0 : weft__runtime_start();

@@ -119,6 +119,8 @@ struct weft__task *weft__self_slow(void)
     if (exit_key_state == 2)
         weft__sys_thread_at_exit_set(exit_key, task);
     weft__current = task;
+    if (unlikely(load_relaxed(&weft__rt.state) == WEFT__OFF))
+        weft__seed_begin();
     return task;
 }
 

@@ -21,6 +21,8 @@ int64_t weft__deadline_at(weft_deadline deadline)
 
 weft_time weft_now(void)
 {
+    if (unlikely(load_relaxed(&weft__rt.state) == WEFT__OFF))
+        weft__seed_begin();
     return (weft_time){ weft__now() };
 }
 

@@ -81,6 +81,10 @@ static void fire(struct weft__timer *node, struct weft__worker *worker)
 {
     weft_timer *timer = container_of((void *)node, weft_timer, _node);
     weft__word_lock(&timer->_word);
+    if (timer->_state & POSTED) { /* a stop lies in the inbox: it ends there, and is not freed before */
+        weft__word_unlock(&timer->_word);
+        return;
+    }
     timer->_state = (timer->_state & ~(uint32_t)STATE) | DUE;
     if (weft__group_spawn_event(group_of(timer), worker, run, timer, "timer") < 0) {
         timer->_state = (timer->_state & ~(uint32_t)STATE) | ARMED; /* no memory: a little later */
@@ -133,8 +137,8 @@ int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span period, w
     struct weft__task *self = weft__current;
     *timer = (weft_timer){ ._fn = fn, ._arg = arg, ._period = period, ._flags = flags };
     timer->_epoch = weft__rt.starts;
-    int64_t when = weft__deadline_at(first);
-    *node_of(timer) = (struct weft__timer){ .when = when > 0 ? when : 1, .fire = fire };
+    int64_t when = first.ns == 0 ? weft__now() : weft__deadline_at(first); /* periods count from it */
+    *node_of(timer) = (struct weft__timer){ .when = when, .fire = fire };
     weft__group_add(group_of(timer), 1);
     weft__word_lock(&timer->_word);
     if (self && self->worker) {
