@@ -1,10 +1,9 @@
-/* C7 - an echo server: one thread, a coroutine for each connection.
+/* C7 - an echo server: one thread, a coroutine for each connection. C7c is a client to type into.
  *
- *     make example C7                          tries it with 1,000 clients, all connected at once
- *     make example C7 ARGS=127.0.0.1:9000      and stays there; C7c is a client to type into
+ *     make example C7    tries it with 1,000 clients at once; with ARGS=127.0.0.1:9000 it stays there
  *
  * echo() is written as for a single client, and only its coroutine waits: the thread goes on with the
- * others. All tasks are in groups of one worker, under weft_run the main thread: counting needs no lock.
+ * others. All are in groups of one worker, here on the main thread, so counting needs no lock.
  */
 #include <stdio.h>
 #include <sys/resource.h>
@@ -39,8 +38,9 @@ static int serve(void *arg)
 static int client(void *arg)
 {
     int number = *(int *)arg, back = -1, fd = weft_dial(address, weft_after(20 * WEFT_SEC));
-    connected += fd >= 0;
-    if (connected == CLIENTS)
+    if (fd < 0)
+        return fd;
+    if (++connected == CLIENTS)
         weft_event_set(&all_connected);
     if (weft_event_wait(&all_connected, weft_after(20 * WEFT_SEC)) == 0 &&
         weft_write(fd, &number, sizeof number, weft_after(5 * WEFT_SEC)) == sizeof number &&
@@ -70,10 +70,10 @@ int main(int argc, char **argv)
     files.rlim_cur = files.rlim_max; /* two a client are wanted */
     setrlimit(RLIMIT_NOFILE, &files);
     stay = argc > 1;
-    int listener = weft_listen(stay ? argv[1] : "127.0.0.1:0", 0);
-    if (listener >= 0 && weft_local_address(listener, address, sizeof address) == 0 &&
-        weft_run(try_it, &listener) == 0)
-        return 0;
-    fprintf(stderr, "C7: %s\n", weft_why());
-    return 1;
+    int listener = weft_listen(stay ? argv[1] : "127.0.0.1:0", 0), r = listener;
+    if (r >= 0 && (r = weft_local_address(listener, address, sizeof address)) == 0)
+        r = weft_run(try_it, &listener);
+    if (r < 0)
+        fprintf(stderr, "C7: %s\n", weft_strerror(r));
+    return r < 0;
 }
