@@ -575,7 +575,7 @@ static uint32_t run_children(weft_group *group, struct weft__task *self)
 }
 
 /* Wait for the last one, however long: at the deadline or a cancel the tasks are cancelled first. */
-static int wait_for_all(weft_group *group, struct weft__task *self, int64_t until)
+static inline int wait_for_all(weft_group *group, struct weft__task *self, int64_t until)
 {
     uint64_t ticket = weft__wait_begin(self);
     uint32_t add = group->_spawned;

@@ -278,8 +278,6 @@ int weft__worker_open(struct weft__worker *worker); /* its descriptors */
 void weft__worker_close(struct weft__worker *worker);
 void weft__worker_loop(struct weft__worker *worker, bool (*done)(struct weft__worker *worker));
 void weft__ready(struct weft__task *task);  /* claimed: let it run; the last touch of it */
-void weft__park(struct weft__task *self);   /* a coroutine: until made ready */
-void weft__yield(struct weft__task *self);
 void weft__wake(struct weft__worker *worker);
 void weft__wake_one(void);                  /* there is work to share: wake a worker if one sleeps */
 void weft__cancel_send(struct weft__task *task);
@@ -289,8 +287,34 @@ void weft__tick(struct weft__worker *worker); /* time, timers, inboxes; never sl
 struct weft__task *weft__task_start(struct weft__worker *worker, const struct weft__closure *closure);
 struct weft__task *weft__stack_new(struct weft__worker *worker, enum weft__stack_class class);
 struct weft__task *weft__pick(struct weft__worker *worker); /* the next to run, NULL if none */
-void weft__push_ready(struct weft__worker *worker, struct weft__task *task);
+
+static inline void weft__push_ready(struct weft__worker *worker, struct weft__task *task)
+{
+    task->next = NULL;
+    if (worker->first)
+        worker->last->next = task;
+    else
+        worker->first = task;
+    worker->last = task;
+}
+
 void weft__switch_to(struct weft__task *self, struct weft__task *next);
+
+/* The caller, a coroutine, has queued itself somewhere; it goes on when weft__ready has been called for
+ * it. Inline, as each level of calls around a switch is a return that is predicted wrongly. */
+static inline void weft__park(struct weft__task *self)
+{
+    struct weft__worker *worker = self->worker;
+    struct weft__task *next = unlikely(weft__rt.seeded) ? &worker->idle : weft__pick(worker);
+    if (next != self)
+        weft__switch_to(self, likely(next != NULL) ? next : &worker->idle);
+}
+
+static inline void weft__yield(struct weft__task *self)
+{
+    weft__push_ready(self->worker, self);
+    weft__park(self);
+}
 void weft__stack_free(struct weft__worker *worker, struct weft__task *task);
 size_t weft__stack_left(const struct weft__task *self); /* bytes below the caller's frame */
 

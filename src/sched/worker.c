@@ -272,16 +272,6 @@ static void start_now(struct weft__worker *worker, const struct weft__closure *c
 
 /* -- ready --------------------------------------------------------------------------------------- */
 
-void weft__push_ready(struct weft__worker *worker, struct weft__task *task)
-{
-    task->next = NULL;
-    if (worker->first)
-        worker->last->next = task;
-    else
-        worker->first = task;
-    worker->last = task;
-}
-
 static void thread_ready(struct weft__task *task)
 {
     uint32_t how = exchange_acq_rel(&task->sleeping, 0);
@@ -487,25 +477,6 @@ struct weft__task *weft__pick(struct weft__worker *worker)
             return fresh;
     }
     return pop_ready(worker);
-}
-
-/* The caller has queued itself somewhere; it goes on when weft__ready has been called for it. */
-void weft__park(struct weft__task *self)
-{
-    struct weft__worker *worker = self->worker;
-    if (unlikely(weft__rt.seeded)) {
-        weft__switch_to(self, &worker->idle);
-        return;
-    }
-    struct weft__task *next = weft__pick(worker);
-    if (next != self)
-        weft__switch_to(self, likely(next != NULL) ? next : &worker->idle);
-}
-
-void weft__yield(struct weft__task *self)
-{
-    weft__push_ready(self->worker, self);
-    weft__park(self);
 }
 
 /* -- looking for work ----------------------------------------------------------------------------- */
