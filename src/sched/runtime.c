@@ -556,8 +556,9 @@ int weft_run(weft_fn *fn, void *arg)
     if (is_task(self))
         return -EBUSY;
     weft__spin_lock(&start_spin);
-    bool first = weft__rt.state == WEFT__OFF;
-    int r = first ? start_locked(1) : 0;
+    bool off = weft__rt.state == WEFT__OFF; /* under a seed it has been on since the first call */
+    bool first = off || (weft__rt.seeded && !running);
+    int r = off ? start_locked(1) : 0;
     if (first && r == 0)
         running = &run;
     weft__spin_unlock(&start_spin);
