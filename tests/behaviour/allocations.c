@@ -101,7 +101,8 @@ static int all_scenes(void *arg)
     struct test *t = arg;
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
         uint64_t grown = 1;
-        for (int round = 0; round < 20 && grown; round++) { /* rings and caches grow to what is needed */
+        for (int round = 0; round < 20 && grown;
+             round++) { /* rings and caches grow to what is needed */
             uint64_t before = weft_allocation_count();
             scenes[i]();
             grown = weft_allocation_count() - before;

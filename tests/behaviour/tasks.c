@@ -254,8 +254,9 @@ static int w_get(void *arg)
 TEST_EACH_KIND(a_cancel_ends_any_wait)
 {
     static const struct waits all[] = {
-        { "sleep", w_sleep }, { "lock", w_lock }, { "cond", w_cond },  { "event", wait_event },
-        { "semaphore", w_semaphore }, { "put", w_put }, { "get", w_get },
+        { "sleep", w_sleep },    { "lock", w_lock },           { "cond", w_cond },
+        { "event", wait_event }, { "semaphore", w_semaphore }, { "put", w_put },
+        { "get", w_get },
     };
     CHECK_OK(weft_queue_init(&queue0, NULL, 0, sizeof(void *), 0));
     weft_lock_enter(&held_lock);
@@ -620,7 +621,8 @@ TEST_EACH_KIND(hooks_see_every_start_and_end)
 
 TEST(there_is_room_for_eight_hooks)
 {
-    struct weft_hooks hooks = { sizeof hooks, on_start, NULL, (void *)7 }, none = { .size = sizeof none };
+    struct weft_hooks hooks = { sizeof hooks, on_start, NULL, (void *)7 },
+                      none = { .size = sizeof none };
     CHECK_ERR(weft_hooks_add(NULL), -EINVAL);
     CHECK_ERR(weft_hooks_add(&none), -EINVAL);
     for (int i = 0; i < 8; i++)

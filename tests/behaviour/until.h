@@ -13,13 +13,13 @@
 #include <weft.h>
 
 /* Let others run until a condition holds; time stands still meanwhile in a seeded run. */
-#define UNTIL(x)  \
-    while (!(x))  \
+#define UNTIL(x) \
+    while (!(x)) \
     weft_yield()
 
-#define LOAD(x)   __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define LOAD(x)     __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 #define STORE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELEASE)
-#define ADD(x, v) __atomic_add_fetch(&(x), v, __ATOMIC_ACQ_REL)
+#define ADD(x, v)   __atomic_add_fetch(&(x), v, __ATOMIC_ACQ_REL)
 
 /* What a task does; "" when it is no more. */
 __attribute__((unused)) static inline const char *state_of(weft_task task)
@@ -63,20 +63,20 @@ __attribute__((unused)) static int in_child(void (*fn)(void *arg), void *arg, ch
     return status;
 }
 
-#define CHECK_SAYS(text, part)                                               \
-    do {                                                                     \
-        if (!strstr(text, part))                                             \
-            FAIL("\"%s\" is not in what was said:\n%s", part, text);         \
+#define CHECK_SAYS(text, part)                                       \
+    do {                                                             \
+        if (!strstr(text, part))                                     \
+            FAIL("\"%s\" is not in what was said:\n%s", part, text); \
     } while (0)
 
 /* A contract broken on purpose: the process reports it and aborts. */
-#define CHECK_BUG(fn, arg, part)                                             \
-    do {                                                                     \
-        char t_said[4000];                                                   \
-        int t_status = in_child(fn, arg, t_said, sizeof t_said);             \
-        if (!WIFSIGNALED(t_status) || WTERMSIG(t_status) != SIGABRT)         \
-            FAIL("not aborted: status %x\n%s", t_status, t_said);            \
-        CHECK_SAYS(t_said, part);                                            \
+#define CHECK_BUG(fn, arg, part)                                     \
+    do {                                                             \
+        char t_said[4000];                                           \
+        int t_status = in_child(fn, arg, t_said, sizeof t_said);     \
+        if (!WIFSIGNALED(t_status) || WTERMSIG(t_status) != SIGABRT) \
+            FAIL("not aborted: status %x\n%s", t_status, t_said);    \
+        CHECK_SAYS(t_said, part);                                    \
     } while (0)
 
 #endif

@@ -1,0 +1,493 @@
+/* The primitives under tasks and threads at once, with deadlines and cancels racing the wakes: nothing
+ * is lost, nothing doubled, and nobody is left. */
+#include "../behaviour/until.h"
+
+#include <pthread.h>
+#include <time.h>
+
+/* A draw of one's own for each task: from its number and WEFT_TEST_SEED, so that a run can be had again. */
+static uint64_t draw(uint64_t *state)
+{
+    uint64_t x = *state;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    *state = x;
+    return x * 0x2545f4914f6cdd1dull >> 20;
+}
+
+static uint64_t base_seed(void)
+{
+    static uint64_t seed;
+    if (!seed) {
+        const char *text = getenv("WEFT_TEST_SEED");
+        seed =
+            text ? strtoull(text, NULL, 10) : (uint64_t)time(NULL) * 1000003u + (uint64_t)getpid();
+        printf("WEFT_TEST_SEED=%llu\n", (unsigned long long)seed);
+        fflush(stdout);
+    }
+    return seed;
+}
+
+/* None, soon, or never. */
+static weft_deadline some_deadline(uint64_t *state)
+{
+    switch (draw(state) % 4) {
+    case 0: return weft_at_once();
+    case 1: return weft_after((weft_span)(draw(state) % 200) * WEFT_US);
+    default: return weft_never();
+    }
+}
+
+static struct job {
+    int (*fn)(uint64_t *state, long rounds);
+    long rounds;
+    uint64_t state;
+} jobs[64];
+
+static int run_job(void *arg)
+{
+    struct job *job = arg;
+    return job->fn(&job->state, job->rounds);
+}
+
+static void *run_foreign(void *arg)
+{
+    CHECK_EQ(run_job(arg), 0);
+    return NULL;
+}
+
+static weft_task victims[64];
+static int victims_count, crew_done;
+
+static void *cancel_at_random(void *arg)
+{
+    uint64_t state = (uint64_t)(uintptr_t)arg | 1;
+    while (!LOAD(crew_done)) {
+        weft_task_cancel(victims[draw(&state) % (unsigned)victims_count]);
+        for (unsigned i = (unsigned)(draw(&state) % 50); i > 0; i--)
+            sched_yield();
+    }
+    return NULL;
+}
+
+/* Tasks of both kinds and foreign threads, each with a function; some of the tasks are cancelled in the
+ * middle: theirs is `brief`, which must end on -ECANCELED and tell what it did by itself. */
+static void crew(int (*steady)(uint64_t *, long), int (*brief)(uint64_t *, long), long rounds)
+{
+    weft_group g;
+    pthread_t foreign[2], canceller;
+    int n = 0;
+    CHECK_OK(weft_group_init(&g, WEFT_KEEP_GOING));
+    victims_count = 0;
+    STORE(crew_done, 0);
+    for (int i = 0; i < 6; i++, n++) {
+        jobs[n] =
+            (struct job){ steady, rounds, (base_seed() + (uint64_t)n) * 0x9e3779b97f4a7c15u | 1 };
+        CHECK_EQ(weft_group_spawn(&g, i < 4 ? WEFT_COROUTINE : WEFT_THREAD, run_job, &jobs[n]), 0);
+    }
+    for (int i = 0; i < 2; i++, n++) {
+        jobs[n] =
+            (struct job){ steady, rounds, (base_seed() + (uint64_t)n) * 0x9e3779b97f4a7c15u | 1 };
+        CHECK_EQ(pthread_create(&foreign[i], NULL, run_foreign, &jobs[n]), 0);
+    }
+    for (int i = 0; brief && i < 20; i++, n++) {
+        jobs[n] =
+            (struct job){ brief, rounds, (base_seed() + (uint64_t)n) * 0x9e3779b97f4a7c15u | 1 };
+        struct weft_spawn more = { .size = sizeof more, .task = &victims[victims_count++] };
+        CHECK_EQ(weft_group_spawn_with(&g, i % 5 ? WEFT_COROUTINE : WEFT_THREAD, run_job, &jobs[n],
+                                       &more),
+                 0);
+    }
+    if (brief)
+        CHECK_EQ(pthread_create(&canceller, NULL, cancel_at_random, (void *)(uintptr_t)base_seed()),
+                 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(pthread_join(foreign[i], NULL), 0);
+    int r = weft_group_wait(&g, weft_never());
+    CHECK(r == 0 || r == -ECANCELED);
+    STORE(crew_done, 1);
+    if (brief)
+        CHECK_EQ(pthread_join(canceller, NULL), 0);
+    weft_group_fini(&g);
+}
+
+/* -- lock -- */
+
+static weft_lock lock;
+static long counter, expected;
+static int inside;
+
+static int lock_body(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        int r = weft_lock_acquire(&lock, some_deadline(state));
+        if (r == -ETIMEDOUT)
+            continue;
+        if (r == -ECANCELED)
+            return r;
+        CHECK_EQ(r, 0);
+        CHECK_EQ(ADD(inside, 1), 1);
+        counter++;
+        if (draw(state) % 8 == 0)
+            weft_yield();
+        CHECK_EQ(ADD(inside, -1), 0);
+        ADD(expected, 1);
+        CHECK_EQ(weft_lock_release(&lock), 0);
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(a_lock_excludes, "foreign threads", 60)
+{
+    crew(lock_body, lock_body, t_rounds(3000));
+    CHECK_EQ(counter, expected);
+    CHECK_EQ(weft_lock_acquire(&lock, weft_at_once()), 0);
+    weft_lock_leave(&lock);
+    weft_lock_fini(&lock);
+}
+
+/* -- cond: a bounded buffer of one -- */
+
+static weft_cond changed;
+static int full;
+static long put_in, taken_out;
+
+static int cond_body(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        bool put = draw(state) % 2;
+        int r = weft_lock_acquire(&lock, weft_never());
+        if (r < 0)
+            return r;
+        while (r == 0 && full == put)
+            r = weft_cond_wait(&changed, &lock,
+                               weft_after((weft_span)(draw(state) % 300) * WEFT_US));
+        CHECK(weft_lock_is_held(&lock));
+        if (r == 0) {
+            CHECK_EQ(full, !put);
+            full = put;
+            *(put ? &put_in : &taken_out) += 1;
+            if (draw(state) % 2)
+                weft_cond_broadcast(&changed);
+            else
+                weft_cond_signal(&changed);
+        }
+        weft_lock_leave(&lock);
+        CHECK(r == 0 || r == -ETIMEDOUT || r == -ECANCELED);
+        if (r == -ECANCELED)
+            return r;
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(a_condition_loses_no_signal, "foreign threads", 60)
+{
+    crew(cond_body, cond_body, t_rounds(500));
+    CHECK_EQ(put_in - taken_out, full);
+    weft_cond_fini(&changed);
+    weft_lock_fini(&lock);
+}
+
+/* -- event: a ring of events, each set wakes all -- */
+
+static weft_event gates[4];
+
+static int event_body(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        weft_event *gate = &gates[draw(state) % 4];
+        switch (draw(state) % 4) {
+        case 0: weft_event_set(gate); break;
+        case 1: weft_event_clear(gate); break;
+        default: {
+            int r = weft_event_wait(gate, weft_after((weft_span)(draw(state) % 100) * WEFT_US));
+            CHECK(r == 0 || r == -ETIMEDOUT || r == -ECANCELED);
+            if (r == -ECANCELED)
+                return r;
+        }
+        }
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(events_keep_nobody, "foreign threads", 60)
+{
+    crew(event_body, event_body, t_rounds(1500));
+    for (int i = 0; i < 4; i++)
+        weft_event_fini(&gates[i]);
+}
+
+/* -- semaphore -- */
+
+static weft_semaphore sem;
+
+static int sem_body(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        int r = weft_semaphore_acquire(&sem, some_deadline(state));
+        if (r == -ETIMEDOUT)
+            continue;
+        if (r == -ECANCELED)
+            return r;
+        CHECK_EQ(r, 0);
+        CHECK_LE(ADD(inside, 1), 3);
+        if (draw(state) % 8 == 0)
+            weft_yield();
+        ADD(inside, -1);
+        CHECK_EQ(weft_semaphore_release(&sem, 1), 0);
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(a_semaphore_counts, "foreign threads", 60)
+{
+    CHECK_OK(weft_semaphore_init(&sem, 3, 3, 0));
+    crew(sem_body, sem_body, t_rounds(2000));
+    CHECK_EQ(weft_semaphore_value(&sem), 3);
+    CHECK_ERR(weft_semaphore_release(&sem, 1), -EOVERFLOW);
+    weft_semaphore_fini(&sem);
+}
+
+/* -- queues -- */
+
+static weft_queue queue;
+static uint64_t sum_in, sum_out;
+static long put_count, got_count;
+
+static int queue_body(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        uint64_t value = draw(state), got = 0;
+        bool put = value % 2;
+        weft_deadline until = weft_after((weft_span)(draw(state) % 300) * WEFT_US);
+        int r = put ? weft_queue_put(&queue, &value, sizeof value, until)
+                    : weft_queue_get(&queue, &got, sizeof got, until);
+        if (r < 0) {
+            CHECK(r == -ETIMEDOUT || r == -ECANCELED);
+            CHECK_EQ(got, 0);
+            if (r == -ECANCELED)
+                return r;
+        } else if (put) {
+            CHECK_EQ(r, 0);
+            ADD(sum_in, value);
+            ADD(put_count, 1);
+        } else {
+            CHECK_EQ(r, 1);
+            ADD(sum_out, got);
+            ADD(got_count, 1);
+        }
+    }
+    return 0;
+}
+
+static void queue_of(uint32_t count)
+{
+    uint64_t slots[8], value;
+    CHECK_OK(weft_queue_init(&queue, count ? slots : NULL, count, sizeof value, 0));
+    crew(queue_body, queue_body, t_rounds(1500));
+    weft_queue_close(&queue);
+    int r;
+    while ((r = weft_queue_get(&queue, &value, sizeof value, weft_never())) == 1) {
+        ADD(sum_out, value);
+        ADD(got_count, 1);
+    }
+    CHECK_EQ(r, 0);
+    CHECK_EQ(put_count, got_count);
+    CHECK_EQ(sum_in, sum_out);
+    CHECK_EQ(weft_queue_length(&queue), 0);
+    weft_queue_fini(&queue);
+}
+
+TEST_REAL_LONG(a_hand_over_loses_and_doubles_nothing, "foreign threads", 60)
+{
+    queue_of(0);
+}
+
+TEST_REAL_LONG(a_queue_of_one_loses_and_doubles_nothing, "foreign threads", 60)
+{
+    queue_of(1);
+}
+
+TEST_REAL_LONG(a_queue_of_eight_loses_and_doubles_nothing, "foreign threads", 60)
+{
+    queue_of(8);
+}
+
+/* -- groups -- */
+
+static int live;
+
+static int nest(uint64_t *state, long depth);
+
+static int nest_job(void *arg)
+{
+    struct job *job = arg;
+    ADD(live, 1);
+    int r = nest(&job->state, job->rounds);
+    ADD(live, -1);
+    return r;
+}
+
+/* A random tree of groups of all sorts; some sleep, some fail, some are bounded, some cancel. */
+static int nest(uint64_t *state, long depth)
+{
+    static const unsigned sorts[] = {
+        0, WEFT_FORK, WEFT_ONE_WORKER, WEFT_KEEP_GOING, WEFT_COLLECT, WEFT_FORK | WEFT_KEEP_GOING
+    };
+    if (depth == 0)
+        switch (draw(state) % 6) {
+        case 0: return weft_sleep(weft_after((weft_span)(draw(state) % 300) * WEFT_US));
+        case 1: return -EIO;
+        case 2: return weft_yield();
+        default: return 0;
+        }
+    weft_group g;
+    unsigned sort = sorts[draw(state) % 6];
+    struct job below[6];
+    int count = (int)(draw(state) % 6) + 1;
+    CHECK_OK(weft_group_init(&g, sort));
+    for (int i = 0; i < count; i++) {
+        below[i] = (struct job){ NULL, depth - 1, draw(state) | 1 };
+        unsigned kind = draw(state) % 12 ? WEFT_COROUTINE : WEFT_THREAD;
+        weft_task task = { 0 };
+        struct weft_spawn more = { .size = sizeof more, .task = &task };
+        int r = draw(state) % 3 ? weft_group_spawn(&g, kind, nest_job, &below[i])
+                                : weft_group_spawn_with(&g, kind, nest_job, &below[i], &more);
+        CHECK(r == 0 || r == -ECANCELED);
+        if (task.id && draw(state) % 4 == 0)
+            weft_task_cancel(task);
+        if (task.id && draw(state) % 4 == 0) {
+            r = weft_task_join(task, NULL, weft_after((weft_span)(draw(state) % 100) * WEFT_US));
+            CHECK(r == 0 || r == -ETIMEDOUT || r == -ECANCELED);
+        }
+    }
+    if (sort & WEFT_COLLECT) {
+        int r, n = 0;
+        while ((r = weft_group_next(&g, NULL, weft_after(100 * WEFT_US))) == 1)
+            n++;
+        CHECK(r <= 0 && n <= count);
+    }
+    if (draw(state) % 8 == 0)
+        weft_group_cancel(&g);
+    int r = weft_group_wait(
+        &g, draw(state) % 2 ? weft_never() : weft_after((weft_span)(draw(state) % 500) * WEFT_US));
+    CHECK(r == 0 || r == -EIO || r == -ETIMEDOUT || r == -ECANCELED);
+    weft_group_fini(&g);
+    return draw(state) % 2 ? 0 : r;
+}
+
+static int nest_some(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++)
+        (void)nest(state, 3);
+    return 0;
+}
+
+TEST_REAL_LONG(trees_of_groups_end_whole, "foreign threads", 60)
+{
+    crew(nest_some, NULL, t_rounds(20));
+    CHECK_EQ(live, 0);
+    CHECK_EQ(weft_stop(weft_after(10 * WEFT_SEC)), 0);
+}
+
+/* -- joins -- */
+
+static int quick(void *arg)
+{
+    for (intptr_t i = (intptr_t)arg; i > 0; i--)
+        weft_yield();
+    return (int)(intptr_t)arg;
+}
+
+static weft_task shared_tasks[16];
+
+static int join_some(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        weft_task task;
+        __atomic_load(&shared_tasks[draw(state) % 16].id, &task.id, __ATOMIC_RELAXED);
+        struct weft_exit how = { .size = sizeof how, .result = -1 };
+        int r = weft_task_join(task, &how, some_deadline(state));
+        CHECK(r == 0 || r == -ESRCH || r == -ETIMEDOUT);
+        CHECK(r != 0 || (how.result >= 0 && how.result < 4));
+        if (draw(state) % 2) {
+            weft_task made;
+            struct weft_spawn more = { .size = sizeof more, .task = &made };
+            CHECK_EQ(weft_group_spawn_with(weft_background(),
+                                           draw(state) % 16 ? WEFT_COROUTINE : WEFT_THREAD, quick,
+                                           (void *)(intptr_t)(draw(state) % 4), &more),
+                     0);
+            __atomic_store(&shared_tasks[draw(state) % 16].id, &made.id, __ATOMIC_RELAXED);
+        }
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(joins_race_ends, "foreign threads", 60)
+{
+    crew(join_some, NULL, t_rounds(500));
+}
+
+/* -- the runtime -- */
+
+static int spawn_some(void *arg)
+{
+    weft_group g;
+    (void)arg;
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(weft_group_spawn(&g, i % 5 ? WEFT_COROUTINE : WEFT_THREAD, quick, (void *)3), 0);
+    int r = weft_group_wait(&g, weft_never());
+    weft_group_fini(&g);
+    return r;
+}
+
+TEST_REAL_LONG(the_runtime_starts_and_stops_again_and_again, "threads", 60)
+{
+    for (long i = t_rounds(t_slow_build() ? 20 : 60); i > 0; i--) {
+        if (i % 3)
+            CHECK_EQ(spawn_some(NULL), 0);
+        if (i % 2)
+            CHECK_EQ(weft_group_spawn(weft_background(), WEFT_COROUTINE, spawn_some, NULL), 0);
+        if (i % 5 == 0)
+            CHECK_EQ(weft_group_spawn(weft_background(), WEFT_COROUTINE | WEFT_DAEMON,
+                                      (weft_fn *)spawn_some, NULL),
+                     0);
+        if (i % 3 == 0 && weft_stop(weft_never()) == 0)
+            CHECK_EQ(weft_run(spawn_some, NULL), 0);
+        CHECK_EQ(weft_stop(weft_after(20 * WEFT_SEC)), 0);
+    }
+}
+
+static int pass_on(void *arg)
+{
+    weft_semaphore *pair = arg;
+    for (long i = t_rounds(20000); i > 0; i--) {
+        CHECK_EQ(weft_semaphore_acquire(&pair[0], weft_never()), 0);
+        CHECK_EQ(weft_semaphore_release(&pair[1], 1), 0);
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(no_wake_of_a_sleeping_worker_is_lost, "sleeping workers", 60)
+{
+    weft_semaphore pair[2] = { WEFT_SEMAPHORE_INIT(0), WEFT_SEMAPHORE_INIT(0) };
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, pass_on, pair), 0);
+    for (long i = t_rounds(20000); i > 0; i--) {
+        CHECK_EQ(weft_semaphore_release(&pair[0], 1), 0);
+        CHECK_EQ(weft_semaphore_acquire(&pair[1], weft_never()), 0);
+    }
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    for (long i = t_rounds(5000); i > 0; i--) {
+        unsigned flags = i % 2 ? WEFT_ONE_WORKER : 0;
+        weft_group h;
+        CHECK_OK(weft_group_init(&h, flags));
+        CHECK_EQ(weft_group_spawn(&h, WEFT_COROUTINE, quick, NULL), 0);
+        CHECK_EQ(weft_group_wait(&h, weft_never()), 0);
+        weft_group_fini(&h);
+    }
+    weft_group_fini(&g);
+}
