@@ -748,3 +748,49 @@ TEST_EACH_KIND(a_stack_has_the_size_that_was_asked_for)
     CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
     weft_group_fini(&g);
 }
+
+/* -- what a run leaves behind -- */
+
+struct left {
+    int napped, begun, cancelled;
+};
+
+static int nap_and_tell(void *arg)
+{
+    int r = weft_sleep(weft_after(5 * WEFT_MS));
+    ADD(((struct left *)arg)->napped, r == 0);
+    return r;
+}
+
+static int sleep_on(void *arg)
+{
+    ADD(((struct left *)arg)->begun, 1);
+    int r = weft_sleep(weft_never());
+    ADD(((struct left *)arg)->cancelled, r == -ECANCELED);
+    return r;
+}
+
+static int leave_some(void *arg)
+{
+    static const unsigned kinds[] = { WEFT_COROUTINE, WEFT_THREAD };
+    struct left *left = arg;
+    left->begun = 0;
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(weft_group_spawn(weft_background(), kinds[i], nap_and_tell, left), 0);
+        CHECK_EQ(weft_group_spawn(weft_background(), kinds[i] | WEFT_DAEMON, sleep_on, left), 0);
+    }
+    UNTIL(LOAD(left->begun) == 2);
+    return 7;
+}
+
+TEST(each_run_waits_for_background_tasks_and_ends_daemons)
+{
+    struct left left = { 0, 0, 0 };
+    weft_time before = weft_now(); /* which starts nothing, under a seed too */
+    for (int round = 1; round <= 3; round++) {
+        CHECK_EQ(weft_run(leave_some, &left), 7);
+        CHECK_EQ(LOAD(left.napped), 2 * round);
+        CHECK_EQ(LOAD(left.cancelled), 2 * round);
+    }
+    CHECK_GE(weft_time_between(before, weft_now()), 15 * WEFT_MS);
+}
