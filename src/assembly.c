@@ -2,6 +2,7 @@
 #include "base/report.h"
 #include "check/check.h"
 #include "debug/dump.h"
+#include "io/io.h"
 #include "sched/task.h"
 #include "sync/sync.h"
 
@@ -10,6 +11,7 @@ __attribute__((constructor)) static void assemble(void)
     weft__background_init();
     weft__chooser = &weft__random_chooser;
     weft__bug_dump = weft__dump;
+    weft__event_lost = weft__conn_lost;
     weft__locks_abandon = weft__lock_abandon_all;
     weft__locks_lose = weft__lock_lose_all;
     weft__run_entered = weft__handlers_install;

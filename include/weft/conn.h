@@ -32,13 +32,14 @@ enum weft_conn_verdict {
     WEFT_CONN_IDLE = 1 /* keep it, and call the handler again when bytes come or the peer finishes */
 };
 
-/* Called when a connection has something to read; bytes left unread by the last call or given back do
- * not count as something. At the end of the stream a read in it returns 0. */
+/* Called when a connection has something to read. It need not take all: it is called again, but for bytes
+ * that it gave back, and after a call that read nothing, only when new ones come. At the end of the stream
+ * a read in it returns 0; what it gives back then can never be whole, so that closes the connection. */
 typedef int weft_conn_fn(weft_conn *conn);
 
 struct weft_serve {
-    size_t size;     /* sizeof (struct weft_serve) */
-    size_t max;      /* connections at once; 0: what the descriptor limit allows. At it accepting stops. */
+    size_t size; /* sizeof (struct weft_serve) */
+    size_t max; /* connections at once; 0: what the descriptor limit allows. At it accepting stops. */
     weft_span idle;  /* how long a connection may lie idle before it is closed; 0: for ever */
     weft_span grace; /* at the end, how long running handlers may go on before they are cancelled */
     void *user;      /* weft_conn_server_user */
@@ -59,10 +60,10 @@ struct weft_serve {
  * Context   task or thread
  * Cancels   yes, as said.   Since 0.1
  */
-WEFT_API WEFT_MUST int weft_serve(int listener, weft_conn_fn *handler, const struct weft_serve *options,
-                                  weft_deadline deadline);
+WEFT_API WEFT_MUST int weft_serve(int listener, weft_conn_fn *handler,
+                                  const struct weft_serve *options, weft_deadline deadline);
 
-/* Read what there is, bytes that were given back first.
+/* Read what there is: bytes that were given back, and with them what else has come.
  * Returns   as weft_read
  * Context   the connection's handler, or another task while the handler runs; one reader at a time
  * Cancels   yes.   Since 0.1
@@ -113,7 +114,8 @@ WEFT_API int weft_conn_fd(const weft_conn *conn);
  */
 WEFT_API bool weft_conn_is_ending(const weft_conn *conn);
 
-/* Take the descriptor out of the server's hands; the handler's verdict then does not matter.
+/* Take the descriptor out of the server's hands; the handler's verdict then does not matter, and on_close
+ * is not called.
  *   unread, size  where bytes that were given back go, and room; *size becomes their number. NULL if
  *                 there can be none
  * Returns   the descriptor, the caller's now; -EMSGSIZE no room: nothing is detached

@@ -89,7 +89,8 @@ int weft__address_print(const struct sockaddr_storage *addr, socklen_t size, cha
         n = snprintf(out, room, "[%s]:%u", host, ntohs(in6->sin6_port));
     } else if (addr->ss_family == AF_UNIX) {
         const struct sockaddr_un *un = (const struct sockaddr_un *)addr;
-        size_t fixed = offsetof(struct sockaddr_un, sun_path), path = size > fixed ? size - fixed : 0;
+        size_t fixed = offsetof(struct sockaddr_un, sun_path),
+               path = size > fixed ? size - fixed : 0;
         if (path > 0 && un->sun_path[0] == 0)
             n = snprintf(out, room, "unix:@%.*s", (int)path - 1, un->sun_path + 1);
         else

@@ -19,8 +19,9 @@
 
 #include "base/alloc.h"
 
+enum { UNTOUCHED, EMPTIED, PERHAPS_MORE, END_BEHIND };
 enum { STATE_FREE, STATE_IDLE, STATE_RUNNING, STATE_CLOSING };
-enum { SLAB = 64, UNREAD_MAX = 65536, SHED_PAUSE_MS = 10 };
+enum { SLAB = 64, UNREAD_MAX = 65536, SHED_PAUSE_MS = 10, REPORT_AGAIN_SECONDS = 60, BURST = 16 };
 
 struct serve;
 
@@ -30,19 +31,20 @@ struct weft_conn {
     uint16_t generation;
     uint8_t state;
     bool edge_in, edge_out; /* came since the last try */
-    bool emptied;           /* the last read found less than it asked for */
     bool finished;          /* the peer has: a short read proves nothing then */
     bool wants_out;         /* registered for EPOLLOUT too */
-    bool detached;
-    int fd;
+    uint8_t drain;          /* what reads of this call found out */
+    int fd;                 /* -1: detached */
+    int error;              /* the kernel tells it once; the next read returns it */
     struct weft__wait_node *reader, *reader_last, *writer, *writer_last;
     struct weft__worker *worker; /* whose epoll has it */
     struct serve *serve;
     struct weft_conn *next, *prev; /* of its server's; of the free list */
+    struct weft_conn *old;         /* to be closed too */
     int64_t idle_since;
     void *user;
     unsigned char *unread; /* unread_from .. unread_size is to be read first */
-    uint32_t unread_from, unread_size, unread_room;
+    uint32_t unread_from, unread_size;
 };
 
 struct serve {
@@ -52,9 +54,9 @@ struct serve {
     weft_lock lock; /* of the list */
     struct weft_conn *first;
     weft_semaphore room;
-    bool ending; /* atomic */
-    int reserve; /* a descriptor kept for the day when there are none */
-    bool shedding;
+    bool ending;     /* atomic */
+    int reserve;     /* a descriptor kept for the day when there are none */
+    int64_t shed_at; /* last time; 0 never */
 };
 
 static struct weft_conn *spare;
@@ -80,11 +82,16 @@ static struct weft_conn *conn_new(void)
     return conn;
 }
 
+static void drop_unread(struct weft_conn *conn)
+{
+    weft__release(conn->unread, conn->unread_size);
+    conn->unread = NULL;
+    conn->unread_from = conn->unread_size = 0;
+}
+
 static void conn_free(struct weft_conn *conn)
 {
-    weft__release(conn->unread, conn->unread_room);
-    conn->unread = NULL;
-    conn->unread_from = conn->unread_size = conn->unread_room = 0;
+    drop_unread(conn);
     weft__spin_lock(&spare_spin);
     conn->next = spare;
     spare = conn;
@@ -105,15 +112,36 @@ static struct weft__wait_queue writers(struct weft_conn *conn)
 
 static int conn_main(void *arg);
 
+static int register_conn(struct weft_conn *conn, int operation)
+{
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (conn->wants_out ? EPOLLOUT : 0u),
+        .data.u64 = weft__source_data(&conn->source, conn->generation),
+    };
+    return weft__sys_epoll_ctl(conn->worker->epfd, operation, conn->fd, &event);
+}
+
+/* The handler could not be started for want of memory: its event comes again. */
+void weft__conn_lost(void *arg)
+{
+    struct weft_conn *conn = arg;
+    weft__word_lock(&conn->word);
+    conn->state = load_seq_cst(&conn->serve->ending) ? STATE_CLOSING : STATE_IDLE;
+    conn->idle_since = weft__now();
+    register_conn(conn, EPOLL_CTL_MOD);
+    weft__word_unlock(&conn->word);
+}
+
 static void on_event(struct weft__source *source, uint16_t generation, uint32_t events,
                      struct weft__worker *owner)
 {
     struct weft_conn *conn = container_of(source, struct weft_conn, source);
     struct weft__wait_node *reader = NULL, *writer = NULL;
     struct weft__task *wake[2] = { NULL, NULL };
-    bool start = false;
+    bool start = false, lost = false;
     weft__word_lock(&conn->word);
-    if (conn->generation != generation || conn->state == STATE_FREE) {
+    if (conn->generation != generation ||
+        (conn->state != STATE_IDLE && conn->state != STATE_RUNNING)) {
         weft__word_unlock(&conn->word);
         return;
     }
@@ -123,19 +151,15 @@ static void on_event(struct weft__source *source, uint16_t generation, uint32_t 
         conn->edge_in = true;
         reader = weft__claim_first(readers(conn));
         start = conn->state == STATE_IDLE;
-        if (start)
-            conn->state = STATE_RUNNING;
     }
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
         conn->edge_out = true;
         writer = weft__claim_first(writers(conn));
     }
-    /* Queued under the spin bit, so that the server's end sees it idle or counted. Where there is no
-     * memory for that it lies idle still, and the next sweep closes it. */
-    if (start &&
-        weft__group_spawn_event(&conn->serve->group, owner, conn_main, conn, "connection handler") < 0) {
-        conn->state = STATE_IDLE;
-        conn->idle_since = INT64_MIN;
+    if (start) { /* queued under the spin bit, so that the server's end sees it idle or counted */
+        conn->state = STATE_RUNNING;
+        lost = weft__group_spawn_event(&conn->serve->group, owner, conn_main, conn,
+                                       "connection handler") < 0;
     }
     wake[0] = reader ? reader->task : NULL;
     wake[1] = writer ? writer->task : NULL;
@@ -143,6 +167,8 @@ static void on_event(struct weft__source *source, uint16_t generation, uint32_t 
     for (int i = 0; i < 2; i++)
         if (wake[i])
             weft__ready(wake[i]);
+    if (lost)
+        weft__conn_lost(conn);
 }
 
 /* Wait for the next edge, if none came since the last try. */
@@ -154,16 +180,13 @@ int weft__conn_wait(weft_conn *conn, unsigned events, weft_deadline deadline, co
         return -ETIMEDOUT;
     weft__word_lock(&conn->word);
     if (!in && !conn->wants_out) {
-        struct epoll_event event = {
-            .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-            .data.u64 = weft__source_data(&conn->source, conn->generation),
-        };
-        int r = weft__sys_epoll_ctl(conn->worker->epfd, EPOLL_CTL_MOD, conn->fd, &event);
+        conn->wants_out = true; /* if it is writable already, the edge comes now */
+        int r = register_conn(conn, EPOLL_CTL_MOD);
         if (r < 0) {
+            conn->wants_out = false;
             weft__word_unlock(&conn->word);
             return r;
         }
-        conn->wants_out = true; /* if it is writable already, the edge comes now */
     }
     if (*edge) {
         *edge = false;
@@ -189,23 +212,29 @@ ssize_t weft_conn_read(weft_conn *conn, void *buf, size_t size, weft_deadline de
     int r = weft__wait_enter(&self);
     if (r < 0 || size == 0)
         return r;
-    if (conn->unread_from < conn->unread_size) {
-        size_t have = conn->unread_size - conn->unread_from, n = have < size ? have : size;
-        memcpy(buf, conn->unread + conn->unread_from, n);
-        conn->unread_from += (uint32_t)n;
-        if (n == have) {
-            weft__release(conn->unread, conn->unread_room);
-            conn->unread = NULL;
-            conn->unread_from = conn->unread_size = conn->unread_room = 0;
-        }
-        return (ssize_t)n;
+    size_t have = conn->unread_size - conn->unread_from, got = have < size ? have : size;
+    if (got) {
+        memcpy(buf, conn->unread + conn->unread_from, got);
+        conn->unread_from += (uint32_t)got;
+        if (got == have)
+            drop_unread(conn);
+        if (got == size)
+            return (ssize_t)got;
+        deadline = weft_at_once(); /* and what else there is */
     }
     struct weft__target target = { .fd = conn->fd, .conn = conn };
-    conn->emptied = true; /* unless the read is a full one */
-    ssize_t n = weft__read(&target, &(struct iovec){ buf, size }, 1, -1, deadline);
-    if (n == (ssize_t)size || n == 0)
-        conn->emptied = false;
-    return n;
+    ssize_t n = conn->error;
+    conn->error = 0;
+    if (n == 0) {
+        n = weft__read(&target, &(struct iovec){ (char *)buf + got, size - got }, 1, -1, deadline);
+        if (n == 0)
+            conn->drain = got ? END_BEHIND : UNTOUCHED; /* the end is told once */
+        else
+            conn->drain = n == (ssize_t)(size - got) ? PERHAPS_MORE : EMPTIED;
+    }
+    if (got && n < 0 && n != -ETIMEDOUT)
+        conn->error = (int)n;
+    return got ? (ssize_t)got + (n > 0 ? n : 0) : n;
 }
 
 int weft_conn_unread(weft_conn *conn, const void *data, size_t size)
@@ -221,10 +250,9 @@ int weft_conn_unread(weft_conn *conn, const void *data, size_t size)
     memcpy(all, data, size);
     if (have)
         memcpy(all + size, conn->unread + conn->unread_from, have);
-    weft__release(conn->unread, conn->unread_room);
+    drop_unread(conn);
     conn->unread = all;
-    conn->unread_from = 0;
-    conn->unread_size = conn->unread_room = (uint32_t)(size + have);
+    conn->unread_size = (uint32_t)(size + have);
     return 0;
 }
 
@@ -243,7 +271,8 @@ ssize_t weft_conn_write(weft_conn *conn, const void *buf, size_t size, weft_dead
     return weft_conn_writev(conn, &(struct iovec){ (void *)(uintptr_t)buf, size }, 1, deadline);
 }
 
-ssize_t weft_conn_sendfile(weft_conn *conn, int file, off_t offset, size_t size, weft_deadline deadline)
+ssize_t weft_conn_sendfile(weft_conn *conn, int file, off_t offset, size_t size,
+                           weft_deadline deadline)
 {
     struct weft__task *self;
     struct weft__target target = { .fd = conn->fd, .conn = conn };
@@ -278,8 +307,18 @@ bool weft_conn_is_ending(const weft_conn *conn)
 
 /* -- a connection's life ------------------------------------------------------------------------------ */
 
+/* No event finds it any more. */
+static void deregister(struct weft_conn *conn, uint8_t state)
+{
+    weft__word_lock(&conn->word);
+    conn->state = state;
+    conn->generation++;
+    weft__word_unlock(&conn->word);
+    weft__sys_epoll_ctl(conn->worker->epfd, EPOLL_CTL_DEL, conn->fd, NULL);
+}
+
 /* The caller owns it (RUNNING or CLOSING). */
-static void conn_end(struct weft_conn *conn, bool detach)
+static void conn_end(struct weft_conn *conn)
 {
     struct serve *serve = conn->serve;
     weft_lock_enter(&serve->lock);
@@ -287,22 +326,20 @@ static void conn_end(struct weft_conn *conn, bool detach)
     if (conn->next)
         conn->next->prev = conn->prev;
     weft_lock_leave(&serve->lock);
-    if (serve->options.on_close && !detach)
-        serve->options.on_close(conn);
-    weft__word_lock(&conn->word);
-    conn->state = STATE_FREE;
-    conn->generation++;
-    weft__word_unlock(&conn->word);
-    weft__sys_epoll_ctl(conn->worker->epfd, EPOLL_CTL_DEL, conn->fd, NULL);
-    __atomic_fetch_sub(&conn->worker->conns, 1, __ATOMIC_RELAXED);
-    if (!detach)
+    if (conn->fd >= 0) {
+        if (serve->options.on_close)
+            serve->options.on_close(conn);
+        deregister(conn, STATE_FREE);
         weft__sys_close(conn->fd);
+    }
+    __atomic_fetch_sub(&conn->worker->conns, 1, __ATOMIC_RELAXED);
     conn_free(conn);
     weft_semaphore_release(&serve->room, 1);
 }
 
 int weft_conn_detach(weft_conn *conn, void *unread, size_t *size)
 {
+    int fd = conn->fd;
     size_t have = conn->unread_size - conn->unread_from;
     if (have > (size ? *size : 0))
         return -EMSGSIZE;
@@ -311,17 +348,23 @@ int weft_conn_detach(weft_conn *conn, void *unread, size_t *size)
             memcpy(unread, conn->unread + conn->unread_from, have);
         *size = have;
     }
-    conn->detached = true;
-    return conn->fd;
+    deregister(conn, STATE_FREE); /* now: the caller may wait for it as a plain one */
+    conn->fd = -1;
+    return fd;
 }
 
-/* Does the kernel hold something for it, or has the peer finished? */
+/* Does the kernel hold something, or has the peer finished? A handler that has read nothing is not
+ * called for the same bytes again and again. */
 static bool has_more(struct weft_conn *conn)
 {
     char byte;
-    if (conn->emptied && !conn->finished)
+    if (conn->error)
+        return true;
+    if (conn->drain == UNTOUCHED || (conn->drain == EMPTIED && !conn->finished))
         return false;
     ssize_t n = weft__sys_recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && n != -EAGAIN)
+        conn->error = (int)n;
     return n != -EAGAIN;
 }
 
@@ -347,20 +390,22 @@ static int conn_main(void *arg)
     conn->edge_in = false; /* it told why we run; a later one is a mark */
     weft__word_unlock(&conn->word);
     for (;;) {
-        conn->emptied = false;
+        conn->drain = UNTOUCHED;
         int verdict = serve->handler(conn);
-        if (verdict != WEFT_CONN_IDLE || conn->detached || weft_task_is_cancelled())
+        if (verdict != WEFT_CONN_IDLE || conn->fd < 0 || weft_task_is_cancelled())
             break;
+        if (conn->drain == END_BEHIND && conn->unread_size)
+            break; /* it gave back what never will be whole */
         while (!has_more(conn) && !load_relaxed(&serve->ending)) {
             if (lie_idle(conn))
                 return 0;
-            conn->emptied = false; /* an edge came: look again */
+            conn->drain = PERHAPS_MORE; /* an edge came */
         }
         if (load_relaxed(&serve->ending))
             break;
         weft__yield(weft__current); /* one busy peer does not keep the worker */
     }
-    conn_end(conn, conn->detached);
+    conn_end(conn);
     return 0;
 }
 
@@ -378,8 +423,8 @@ static int adopt(struct serve *serve, int fd)
     conn->serve = serve;
     conn->worker = weft__place();
     conn->user = NULL;
-    conn->edge_in = conn->edge_out = conn->emptied = conn->finished = false;
-    conn->wants_out = conn->detached = false;
+    conn->edge_in = conn->edge_out = conn->finished = conn->wants_out = false;
+    conn->error = 0;
     conn->prev = NULL;
     if (serve->options.on_open && serve->options.on_open(conn) < 0) {
         weft__sys_close(fd);
@@ -392,23 +437,13 @@ static int adopt(struct serve *serve, int fd)
         conn->next->prev = conn;
     serve->first = conn;
     weft_lock_leave(&serve->lock);
-    struct epoll_event event = {
-        .events = EPOLLIN | EPOLLRDHUP | EPOLLET,
-        .data.u64 = weft__source_data(&conn->source, conn->generation),
-    };
     weft__word_lock(&conn->word);
     conn->idle_since = weft__now();
     conn->state = STATE_IDLE;
     weft__word_unlock(&conn->word);
     add_relaxed(&conn->worker->conns, 1);
-    int r = weft__sys_epoll_ctl(conn->worker->epfd, EPOLL_CTL_ADD, fd, &event);
-    if (r < 0) { /* no event can have come */
-        weft__word_lock(&conn->word);
-        conn->state = STATE_CLOSING;
-        weft__word_unlock(&conn->word);
-        conn_end(conn, false);
-        return 0; /* its room is given back already */
-    }
+    if (register_conn(conn, EPOLL_CTL_ADD) < 0)
+        conn_end(conn); /* no event can have come */
     return 0;
 }
 
@@ -421,7 +456,7 @@ static void sweep(struct serve *serve, int64_t since)
         weft__word_lock(&conn->word);
         if (conn->state == STATE_IDLE && conn->idle_since <= since) {
             conn->state = STATE_CLOSING;
-            conn->reader = (struct weft__wait_node *)(void *)old; /* no reader: it is idle */
+            conn->old = old;
             old = conn;
         }
         weft__word_unlock(&conn->word);
@@ -429,29 +464,35 @@ static void sweep(struct serve *serve, int64_t since)
     weft_lock_leave(&serve->lock);
     while (old) {
         struct weft_conn *conn = old;
-        old = (struct weft_conn *)(void *)conn->reader;
-        conn->reader = NULL;
-        conn_end(conn, false);
+        old = conn->old;
+        conn_end(conn);
     }
 }
 
-/* No descriptor is left: take the newest connection with the reserve and close it, so that its peer
- * knows; the kernel would wake us for it for ever. */
-static int shed(struct serve *serve, int listener, int why)
+/* No descriptor is left: the newest connection is taken with the reserve, and unless there is another
+ * reserve by now, closed, so that its peer knows; the kernel would wake us for it for ever. A connection,
+ * or -EAGAIN: the next try may be luckier; errors of waiting. */
+static int shed(struct serve *serve, int listener, int why, weft_deadline step)
 {
-    if (!serve->shedding)
+    int64_t now = weft__now();
+    if (!serve->shed_at || now - serve->shed_at > REPORT_AGAIN_SECONDS * WEFT_SEC)
         weft__report("weft: %s: new connections are refused until others end\n", weft_strerror(why));
-    serve->shedding = true;
-    if (serve->reserve >= 0) {
+    serve->shed_at = now;
+    int fd = -EAGAIN, r = serve->reserve < 0 ? 0 : weft_poll(listener, POLLIN, step);
+    if (r > 0) {
         weft__sys_close(serve->reserve);
-        int fd = weft__sys_accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
-            weft__sys_close(fd);
-        serve->reserve = weft__sys_openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
-        if (fd >= 0)
-            return 0;
+        fd = weft_accept(listener, NULL, weft_at_once());
     }
-    return weft_sleep(weft_after(SHED_PAUSE_MS * WEFT_MS));
+    if (r >= 0)
+        serve->reserve = weft__sys_openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
+    if (r < 0 || serve->reserve >= 0)
+        return r < 0 ? r : fd == -ETIMEDOUT ? -EAGAIN : fd;
+    if (fd >= 0) {
+        weft__sys_close(fd);
+        serve->reserve = weft__sys_openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
+    }
+    r = serve->reserve < 0 ? weft_sleep(weft_after(SHED_PAUSE_MS * WEFT_MS)) : 0;
+    return r < 0 ? r : -EAGAIN;
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -462,36 +503,30 @@ static int64_t sooner(int64_t a, int64_t b)
 /* Accept until the end is asked for. */
 static int accept_all(struct serve *serve, int listener, int64_t until)
 {
+    struct weft__task *self = weft__current;
     int64_t idle = serve->options.idle, every = idle > 8000000 ? idle / 8 : 1000000;
     int64_t next_sweep = idle ? weft__now() + every : INT64_MAX;
-    for (;;) {
+    for (unsigned taken = 1;; taken++) {
         weft_deadline step = { sooner(until, next_sweep) };
-        int r = weft_semaphore_acquire(&serve->room, step);
-        int fd = r;
-        if (r == 0) {
+        int fd = weft_semaphore_acquire(&serve->room, step);
+        if (fd == 0) {
             fd = weft_accept(listener, NULL, step);
-            if (fd < 0)
+            if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
+                fd = shed(serve, listener, fd, step);
+            if (fd < 0 || adopt(serve, fd) < 0)
                 weft_semaphore_release(&serve->room, 1);
         }
-        int64_t now = fd == -ETIMEDOUT ? weft__now() : 0;
-        if (fd >= 0) {
-            serve->shedding = false;
-            r = adopt(serve, fd);
-            if (r < 0)
-                weft_semaphore_release(&serve->room, 1);
-        } else if (fd == -ETIMEDOUT) {
-            if (now >= until)
-                return fd;
-        } else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
-            if ((r = shed(serve, listener, fd)) < 0)
-                return r;
-        } else {
+        if (fd < 0 && fd != -EAGAIN && fd != -ETIMEDOUT)
             return fd;
-        }
-        if (idle && (now ? now : (now = weft__now())) >= next_sweep) {
+        int64_t now = fd == -ETIMEDOUT || idle ? weft__now() : 0;
+        if (fd == -ETIMEDOUT && now >= until)
+            return fd;
+        if (now >= next_sweep) {
             sweep(serve, now - idle);
             next_sweep = now + every;
         }
+        if (taken % BURST == 0 && weft__is_coroutine(self))
+            weft__yield(self); /* a flood of newcomers does not keep the worker */
     }
 }
 
@@ -515,12 +550,14 @@ int weft_serve(int listener, weft_conn_fn *handler, const struct weft_serve *opt
     weft_group_init(&serve.group, WEFT_KEEP_GOING);
     serve.reserve = weft__sys_openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
     int64_t until = deadline.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(deadline);
-    int why = accept_all(&serve, listener, until);
+    int why = accept_all(&serve, listener, sooner(until, self->bound));
     struct weft__calm calm = weft__calm_begin(self); /* the end has its own bounds */
     store_seq_cst(&serve.ending, true);
     sweep(&serve, INT64_MAX);
     r = weft_group_wait(&serve.group, weft_after(serve.options.grace));
     (void)r; /* how handlers ended is theirs */
+    while (serve.first)
+        conn_end(serve.first); /* its handler was lost */
     weft__calm_end(self, calm);
     weft_semaphore_fini(&serve.room);
     weft_lock_fini(&serve.lock);

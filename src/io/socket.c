@@ -69,6 +69,8 @@ int weft_listen(const char *where, unsigned flags)
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (flags & WEFT_REUSE_PORT)
         set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (addr.ss_family != AF_UNIX)
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* what is accepted inherits it */
     if (addr.ss_family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, where[0] != ':');
     remove_dead(&addr, size);
@@ -178,6 +180,8 @@ int weft_dial(const char *where, weft_deadline deadline)
     int fd = weft__sys_socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail(-1, fd, "dial", where);
+    if (addr.ss_family != AF_UNIX)
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     for (weft_span pause = WEFT_MS;; pause = pause < 64 * WEFT_MS ? 2 * pause : pause) {
         r = connect_to(fd, &addr, size, deadline);
         if (r != -EAGAIN)

@@ -499,10 +499,13 @@ int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg
     return r;
 }
 
+void (*weft__event_lost)(void *arg);
+
 int weft__group_spawn_event(weft_group *group, struct weft__worker *worker, weft_fn *fn, void *arg,
                             const char *site)
 {
     struct weft__closure closure = { .fn = fn, .arg = arg, .group = group, .site = site };
+    closure.flags = WEFT__EVENT;
     weft__group_add(group, 1);
     add_relaxed(&weft__rt.outside_started, 1);
     int r = -1;

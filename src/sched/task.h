@@ -350,6 +350,8 @@ void weft__job_back(struct weft__task *task); /* with the joiners' spin bit held
 /* Start fn(arg) in a group from an event: no task is the caller. worker: whose queue, NULL: anyone's. */
 int weft__group_spawn_event(weft_group *group, struct weft__worker *worker, weft_fn *fn, void *arg,
                             const char *site);
+extern void (*weft__event_lost)(void *arg); /* it got no stack; filled by assembly.c */
+enum { WEFT__EVENT = 1 };                   /* a closure's flag: that is how it was spawned */
 void weft__group_cancel_all(weft_group *group); /* the background's too */
 void weft__background_init(void);
 void weft__background_end(void); /* forget the ended ones; no task lives */

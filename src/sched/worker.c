@@ -112,7 +112,10 @@ static void take_over(struct weft__task *task, const struct weft__closure *closu
 /* A closure that could not get a stack: its group learns of it. */
 static void give_up(struct weft__worker *worker, const struct weft__closure *closure)
 {
-    weft__group_fail(closure->group, 0, -ENOMEM);
+    if (closure->flags & WEFT__EVENT)
+        weft__event_lost(closure->arg);
+    else
+        weft__group_fail(closure->group, 0, -ENOMEM);
     weft__count_end(worker);
     weft__group_publish(closure->group, 1);
 }
