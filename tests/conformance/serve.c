@@ -427,9 +427,11 @@ static int writes_much(weft_conn *conn)
     if (weft_conn_read(conn, &byte, 1, weft_never()) != 1)
         return 0;
     if (byte == 't') { /* nobody takes it */
-        ssize_t n = weft_conn_write(conn, huge, HUGE_SIZE, weft_after(20 * WEFT_MS));
-        CHECK(n > 0 && n < HUGE_SIZE);
-        CHECK_ERR(weft_conn_write(conn, huge, HUGE_SIZE, weft_after(WEFT_MS)), -ETIMEDOUT);
+        ssize_t n;
+        do
+            n = weft_conn_write(conn, huge, HUGE_SIZE, weft_after(5 * WEFT_MS));
+        while (n > 0 && n < HUGE_SIZE); /* the kernel finds room once more */
+        CHECK_ERR(n, -ETIMEDOUT);
         return 0;
     }
     CHECK_EQ(weft_conn_write(conn, huge, HUGE_SIZE, SOON), HUGE_SIZE);
