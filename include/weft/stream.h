@@ -56,15 +56,17 @@ WEFT_API WEFT_MUST ssize_t weft_stream_read_exactly(weft_stream *stream, void *o
                                                     weft_deadline deadline);
 
 /* Write; it is sent when the half buffer is full, at a flush and before a read that must wait.
- * Returns   0; printf: -EMSGSIZE longer than half the buffer, -EINVAL a bad format; errors of
- *           weft_write, and the same one again at every later write: bytes may be lost
+ * Returns   0; -ETIMEDOUT, -ECANCELED: nothing of data was taken and what is pending stays, unless a part
+ *           of data was sent already; that, and other errors of weft_write, end writing: the same one
+ *           comes again at every later write; printf: -EMSGSIZE longer than half the buffer,
+ *           -EINVAL a bad format
  * Context   the stream's task
  * Cancels   yes, when it must send.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_stream_write(weft_stream *stream, const void *data, size_t size,
                                          weft_deadline deadline);
-WEFT_API WEFT_MUST int weft_stream_printf(weft_stream *stream, weft_deadline deadline, const char *format,
-                                          ...) WEFT_PRINTF(3, 4);
+WEFT_API WEFT_MUST int weft_stream_printf(weft_stream *stream, weft_deadline deadline,
+                                          const char *format, ...) WEFT_PRINTF(3, 4);
 WEFT_API WEFT_MUST int weft_stream_vprintf(weft_stream *stream, weft_deadline deadline,
                                            const char *format, va_list args) WEFT_PRINTF(3, 0);
 WEFT_API WEFT_MUST int weft_stream_flush(weft_stream *stream, weft_deadline deadline);

@@ -29,9 +29,9 @@ struct job {
 
 static weft__spin spin;
 static struct job *first, *last;
-static unsigned helpers, idle;
-static uint32_t bell;      /* futex word of idle helpers */
-static uint32_t abandoned; /* atomic */
+static unsigned helpers, idle, queued;
+static uint32_t bell;       /* futex word of idle helpers */
+static uint32_t abandoned;  /* atomic */
 static uint64_t generation; /* of the runtime whose helpers these are */
 
 struct copied {
@@ -54,6 +54,7 @@ static struct job *take(void)
         first = job->next;
         *(first ? &first->prev : &last) = NULL;
         job->begun = true;
+        queued--;
     }
     return job;
 }
@@ -109,6 +110,20 @@ static void *helper_main(void *arg)
     }
 }
 
+/* Take a job back that no helper has begun. */
+static bool withdraw(struct job *job)
+{
+    weft__spin_lock(&spin);
+    bool still = !job->begun;
+    if (still) {
+        *(job->prev ? &job->prev->next : &first) = job->next;
+        *(job->next ? &job->next->prev : &last) = job->prev;
+        queued--;
+    }
+    weft__spin_unlock(&spin);
+    return still;
+}
+
 /* Queue a job and see that somebody will run it. Negative: nobody can; it is not queued. */
 static int hand_in(struct job *job)
 {
@@ -118,13 +133,13 @@ static int hand_in(struct job *job)
     if (generation != weft__rt.generation) { /* the helpers are the parent's of a fork */
         generation = weft__rt.generation;
         first = last = NULL;
-        helpers = idle = 0;
+        helpers = idle = queued = 0;
     }
     job->prev = last;
     job->next = NULL;
     *(last ? &last->next : &first) = job;
     last = job;
-    if (idle == 0 && helpers < (most < 1 ? 1 : most)) {
+    if (++queued > idle && helpers < (most < 1 ? 1 : most)) {
         helpers++;
         make = true;
     }
@@ -138,33 +153,15 @@ static int hand_in(struct job *job)
     __atomic_fetch_add(&weft__rt.threads, 1, __ATOMIC_SEQ_CST);
     weft__solo_end();
     int r = weft__sys_thread_start(&thread, 0, helper_main, NULL);
-    if (r < 0)
-        __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
     if (r == 0) {
         weft__sys_thread_detach(thread);
         return 0;
     }
+    __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
     weft__spin_lock(&spin);
     bool others = --helpers > 0;
-    if (!others && !job->begun) {
-        *(job->prev ? &job->prev->next : &first) = job->next;
-        *(job->next ? &job->next->prev : &last) = job->prev;
-    }
     weft__spin_unlock(&spin);
-    return others ? 0 : r;
-}
-
-/* Take a job back that no helper has begun. */
-static bool withdraw(struct job *job)
-{
-    weft__spin_lock(&spin);
-    bool still = !job->begun;
-    if (still) {
-        *(job->prev ? &job->prev->next : &first) = job->next;
-        *(job->next ? &job->next->prev : &last) = job->prev;
-    }
-    weft__spin_unlock(&spin);
-    return still;
+    return others || !withdraw(job) ? 0 : r;
 }
 
 /* 0 done; -ETIMEDOUT, -ECANCELED. */
@@ -212,7 +209,9 @@ int weft_offload_at(weft_fn *fn, void *arg, size_t size, weft_deadline deadline)
     struct copied *c = weft__alloc(sizeof *c + size, 16);
     if (!c)
         return -ENOMEM;
-    *c = (struct copied){ .job = { .fn = fn, .arg = c->data, .copied = true }, .owners = 2, .size = size };
+    *c = (struct copied){ .job = { .fn = fn, .arg = c->data, .copied = true },
+                          .owners = 2,
+                          .size = size };
     memcpy(c->data, arg, size);
     if ((r = hand_in(&c->job)) < 0) {
         weft__release(c, sizeof *c + size);

@@ -51,11 +51,13 @@ int weft_signal_init(weft_signal *signal, const int *signos, size_t count)
             return -EINVAL;
         wanted |= (uint64_t)1 << (n - 1);
     }
+    if (!wanted)
+        return -EINVAL;
     int fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC), r = 0;
     if (fd < 0)
         return fd;
     *signal = (weft_signal){ ._wanted = wanted, ._fd = fd };
-    struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK };
     weft__spin_lock(&spin);
     signal->_next = first;
     store_release(&first, signal);

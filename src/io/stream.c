@@ -24,40 +24,52 @@ int weft_stream_init_conn(weft_stream *stream, weft_conn *conn, void *buf, size_
 
 /* -- out ---------------------------------------------------------------------------------------------- */
 
-static int send_all(weft_stream *s, const struct iovec *iov, int count, size_t size, weft_deadline deadline)
+/* What is pending, then data, in one go. At a deadline or a cancel what is still pending stays for the
+ * next call, unless data was begun: then the peer has a part of it, and the stream is done for. */
+static int send_all(weft_stream *s, const void *data, size_t size, weft_deadline deadline)
 {
-    ssize_t n = s->conn ? weft_conn_writev(s->conn, iov, count, deadline)
-                        : weft_writev(s->fd, iov, count, deadline);
-    if (n != (ssize_t)size)
-        s->error = n < 0 ? (int)n : -EPIPE;
-    return s->error;
+    struct iovec both[2] = { { s->out, s->pending }, { (void *)(uintptr_t)data, size } };
+    size_t all = s->pending + size, done = 0;
+    ssize_t n = 0;
+    while (done < all && n >= 0) { /* a short write tells its error at the next call */
+        deadline = done ? weft__fixed(deadline) : deadline;
+        n = s->conn ? weft_conn_writev(s->conn, both, 2, deadline)
+                    : weft_writev(s->fd, both, 2, deadline);
+        if (n == 0)
+            n = -EPIPE;
+        for (size_t i = 0, left = n > 0 ? (size_t)n : 0; i < 2; i++) {
+            size_t part = left < both[i].iov_len ? left : both[i].iov_len;
+            both[i].iov_base = (char *)both[i].iov_base + part;
+            both[i].iov_len -= part;
+            left -= part;
+            done += part;
+        }
+    }
+    memmove(s->out, both[0].iov_base, both[0].iov_len);
+    s->pending = both[0].iov_len;
+    if (n < 0 && ((n != -ETIMEDOUT && n != -ECANCELED) || both[1].iov_len < size))
+        s->error = (int)n;
+    return n < 0 ? (int)n : 0;
 }
 
 int weft_stream_flush(weft_stream *stream, weft_deadline deadline)
 {
-    size_t size = stream->pending;
-    if (stream->error || size == 0)
-        return stream->error;
-    stream->pending = 0;
-    return send_all(stream, &(struct iovec){ stream->out, size }, 1, size, deadline);
+    return stream->error ? stream->error : send_all(stream, NULL, 0, deadline);
 }
 
 int weft_stream_write(weft_stream *stream, const void *data, size_t size, weft_deadline deadline)
 {
     if (stream->error)
         return stream->error;
-    if (size <= stream->half - stream->pending) {
-        memcpy(stream->out + stream->pending, data, size);
-        stream->pending += size;
-        return 0;
-    }
-    struct iovec both[2] = { { stream->out, stream->pending }, { (void *)(uintptr_t)data, size } };
-    size_t all = stream->pending + size;
-    stream->pending = 0;
-    return send_all(stream, both, 2, all, deadline);
+    if (size > stream->half - stream->pending)
+        return send_all(stream, data, size, deadline);
+    memcpy(stream->out + stream->pending, data, size);
+    stream->pending += size;
+    return 0;
 }
 
-int weft_stream_vprintf(weft_stream *stream, weft_deadline deadline, const char *format, va_list args)
+int weft_stream_vprintf(weft_stream *stream, weft_deadline deadline, const char *format,
+                        va_list args)
 {
     if (stream->error)
         return stream->error;
@@ -93,10 +105,12 @@ int weft_stream_printf(weft_stream *stream, weft_deadline deadline, const char *
 
 static ssize_t receive(weft_stream *s, void *buf, size_t size, weft_deadline deadline)
 {
-    int r = weft_stream_flush(s, deadline); /* the answer may wait for what is asked */
+    int r =
+        s->error ? 0 : weft_stream_flush(s, deadline); /* the answer may wait for what is asked */
     if (r < 0)
         return r;
-    return s->conn ? weft_conn_read(s->conn, buf, size, deadline) : weft_read(s->fd, buf, size, deadline);
+    return s->conn ? weft_conn_read(s->conn, buf, size, deadline)
+                   : weft_read(s->fd, buf, size, deadline);
 }
 
 /* More input behind what is there. > 0, 0 at the end, -EMSGSIZE the half is full, errors. */
