@@ -189,9 +189,12 @@ void weft__watch_notice(void)
     }
 }
 
-/* true: this worker is busy now. */
-static bool watch_worker(struct weft__worker *worker, int64_t now)
+/* true: this worker is busy now. One that is stalled is harvested, and its poll goes to *listen, unless
+ * all it had was a wake-up, which is the owner's and stays. */
+static bool watch_worker(struct weft__worker *worker, int64_t now, struct pollfd *listen)
 {
+    bool heard = listen->revents;
+    *listen = (struct pollfd){ .fd = -1 };
     uint64_t epoch = load_relaxed(&worker->epoch);
     if (load_acquire(&worker->state) != WEFT__RUNNING)
         return false;
@@ -199,7 +202,8 @@ static bool watch_worker(struct weft__worker *worker, int64_t now)
         worker->watched_epoch = epoch;
         worker->watched_since = now;
     } else if (now - worker->watched_since >= STALL && weft__rt.workers_count > 1) {
-        weft__harvest(worker);
+        if (weft__harvest(worker) > 0 || !heard)
+            *listen = (struct pollfd){ .fd = worker->epfd, .events = POLLIN };
     }
     return true;
 }
@@ -226,14 +230,14 @@ static bool anyone_runs(void)
 static void *watch_main(void *arg)
 {
     (void)arg;
-    uint32_t never = 0;
+    static struct pollfd listen[WEFT__WORKERS_MAX];
     for (unsigned still = 0;;) {
         if (load_acquire(&watch_state) == 2)
             return NULL;
         int64_t now = weft__sys_now();
         bool busy = false;
         for (unsigned i = 0; i < weft__rt.workers_count; i++)
-            busy |= watch_worker(weft__rt.workers[i], now);
+            busy |= watch_worker(weft__rt.workers[i], now, &listen[i]);
         if (busy && load_relaxed(&weft__rt.parked) && work_waits())
             weft__wake_one();
         still = busy ? 0 : still + 1;
@@ -244,7 +248,7 @@ static void *watch_main(void *arg)
             looking = 1;
             swap_seq_cst(&watch_state, &looking, 0u);
         } else {
-            weft__sys_futex_wait(&never, 0, now + WATCH_EVERY);
+            weft__sys_poll(listen, weft__rt.workers_count, WATCH_EVERY);
         }
     }
 }
