@@ -60,7 +60,8 @@ struct weft_spawn {
 /* Prepare a group.
  *   group  caller's memory
  *   flags  0: coroutines start in spawn order and run in parallel on all workers; else the flags above
- * Returns   0; -EINVAL unknown flags, or FORK together with ONE_WORKER or COLLECT
+ * Returns   0; -EINVAL unknown flags, or FORK together with ONE_WORKER or COLLECT; -ENOMEM no record
+ *           for a thread that weft did not start
  * Context   task or thread: the owner, who alone waits for it. Tasks of the group may spawn into it;
  *           others may while they know that the owner's wait has not returned.
  * Cancels   no.   Since 0.1

@@ -52,7 +52,7 @@ int weft_group_init(weft_group *group, unsigned flags)
     group->_result = 0;
     group->_kept = 0;
     group->_next = NULL;
-    return 0;
+    return group->_owner ? 0 : -ENOMEM;
 }
 
 weft_group *weft_background(void)

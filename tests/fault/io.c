@@ -1,0 +1,474 @@
+/* The n-th system call or allocation fails, for n = 1, 2, ... until none is left to fail: every task ends
+ * with a clean error or did its work, no descriptor is lost, and afterwards everything works. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <weft.h>
+#include "base/alloc.h"
+#include "base/sys.h"
+#include "test.h"
+
+#define REAL "the kernel's descriptors"
+#define SOON weft_after(10 * WEFT_SEC)
+
+static long countdown; /* the call that fails; 0 none */
+static int choice;     /* which of the errors it may have */
+static long failed_nr; /* the call that did, -1 an allocation */
+
+static bool is_the_one(void)
+{
+    return __atomic_load_n(&countdown, __ATOMIC_RELAXED) > 0 &&
+           __atomic_sub_fetch(&countdown, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+/* Calls that can fail, and how. Those of waking (write to an eventfd, futex) cannot, and close closes. */
+static long fault(long nr)
+{
+    static const struct {
+        long nr;
+        short errors[2];
+    } faults[] = {
+        { SYS_socket, { EMFILE, ENOBUFS } },
+        { SYS_socketpair, { EMFILE, ENFILE } },
+        { SYS_bind, { EADDRINUSE, EACCES } },
+        { SYS_listen, { EADDRINUSE, EADDRINUSE } },
+        { SYS_accept4, { EMFILE, EINTR } },
+        { SYS_connect, { ECONNREFUSED, EINTR } },
+        { SYS_sendto, { ECONNRESET, EINTR } },
+        { SYS_recvfrom, { ECONNRESET, EINTR } },
+        { SYS_sendmsg, { ECONNRESET, EINTR } },
+        { SYS_recvmsg, { ECONNRESET, EINTR } },
+        { SYS_preadv2, { EIO, EINTR } },
+        { SYS_pwritev2, { ENOSPC, EINTR } },
+        { SYS_sendfile, { EIO, EINTR } },
+        { SYS_openat, { EMFILE, EINTR } },
+        { SYS_openat2, { EMFILE, ENOSYS } },
+        { SYS_eventfd2, { EMFILE, ENFILE } },
+        { SYS_epoll_create1, { EMFILE, ENOMEM } },
+        { SYS_epoll_ctl, { ENOMEM, ENOSPC } },
+        { SYS_epoll_pwait2, { EINTR, EINTR } },
+        { SYS_ppoll, { EINTR, ENOMEM } },
+        { SYS_mmap, { ENOMEM, ENOMEM } },
+        { SYS_mprotect, { ENOMEM, ENOMEM } },
+        { SYS_madvise, { ENOMEM, EAGAIN } },
+        { SYS_clone3, { EAGAIN, ENOMEM } },
+        { SYS_fcntl, { EIO, EIO } },
+        { SYS_getsockname, { ENOBUFS, ENOBUFS } },
+        { SYS_setsockopt, { ENOBUFS, ENOMEM } },
+        { SYS_pipe2, { EMFILE, ENFILE } },
+        { SYS_fsync, { EIO, EIO } },
+    };
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        if (faults[i].nr == nr && is_the_one()) {
+            failed_nr = nr;
+            return -faults[i].errors[choice];
+        }
+    return 0;
+}
+
+static bool alloc_fault(void)
+{
+    if (!is_the_one())
+        return false;
+    failed_nr = -1;
+    return true;
+}
+
+static int descriptors(void)
+{
+    int count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static void no_report(void *ctx, const char *text, size_t length)
+{
+    (void)ctx;
+    (void)text;
+    (void)length;
+}
+
+/* The n-th allocation of a fresh process fails; what was allocated once and kept does not hide it. */
+static void fail_each_allocation(void (*scenario)(bool whole))
+{
+    enum { NONE_FAILED = 42 };
+    for (long n = 1, over = 0; !over; n++) {
+        pid_t child = fork();
+        if (child == 0) {
+            countdown = n;
+            weft__alloc_fault = alloc_fault;
+            scenario(false);
+            bool none = __atomic_exchange_n(&countdown, 0, __ATOMIC_ACQ_REL) > 0;
+            scenario(true);
+            CHECK_OK(weft_stop(SOON));
+            _exit(none ? NONE_FAILED : 0);
+        }
+        int status;
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        over = WIFEXITED(status) && WEXITSTATUS(status) == NONE_FAILED;
+        if (status != 0 && !over)
+            FAIL("allocation %ld failing ends the process with %#x", n, (unsigned)status);
+        if (over)
+            printf("%ld allocations failed one by one\n", n - 1);
+    }
+}
+
+/* scenario(true) must succeed; scenario(false) may fail, in clean ways that it checks itself. */
+static void fail_each(void (*scenario)(bool whole))
+{
+    weft_reporter_set(no_report, NULL);
+    fail_each_allocation(scenario);
+    scenario(true); /* what stays open for good is open now */
+    CHECK_OK(weft_stop(SOON));
+    int before = descriptors();
+    weft__sys_fault = fault;
+    for (choice = 0; choice < 2; choice++) {
+        for (long n = 1;; n++) {
+            failed_nr = 0;
+            __atomic_store_n(&countdown, n, __ATOMIC_RELEASE);
+            scenario(false);
+            bool over = __atomic_exchange_n(&countdown, 0, __ATOMIC_ACQ_REL) > 0;
+            scenario(true);
+            CHECK_OK(weft_stop(SOON));
+            if (descriptors() != before)
+                FAIL("call %ld (number %ld) failing with error %d leaves %d descriptors instead of "
+                     "%d",
+                     n, failed_nr, choice, descriptors(), before);
+            if (over) {
+                printf("%ld calls failed one by one\n", n - 1);
+                break;
+            }
+        }
+    }
+    weft__sys_fault = NULL;
+}
+
+static bool group_begin(weft_group *group, bool whole)
+{
+    int r = weft_group_init(group, WEFT_KEEP_GOING);
+    CHECK(r == 0 || (!whole && r == -ENOMEM));
+    return r == 0;
+}
+
+/* -- two tasks and what is between them ---------------------------------------------------------------- */
+
+struct pair {
+    int fds[2];
+    bool whole;
+};
+
+static int sends(void *arg)
+{
+    struct pair *p = arg;
+    char text[1000];
+    memset(text, 's', sizeof text);
+    int r = 0;
+    for (int i = 0; i < 3 && r >= 0; i++)
+        r = (int)weft_write(p->fds[0], text, sizeof text, SOON);
+    weft_shutdown(p->fds[0], SHUT_WR);
+    return p->whole && r < 0 ? r : 0;
+}
+
+static int receives(void *arg)
+{
+    struct pair *p = arg;
+    char text[500];
+    ssize_t n, all = 0;
+    while ((n = weft_read(p->fds[1], text, sizeof text, SOON)) > 0)
+        all += n;
+    CHECK(n != -ETIMEDOUT && n != -EAGAIN && n != -EINTR);
+    if (p->whole)
+        CHECK_EQ(all, 3000);
+    return 0;
+}
+
+static void tasks_talk(unsigned kind, bool whole)
+{
+    struct pair p = { .whole = whole };
+    weft_group group;
+    int r = weft_socketpair(p.fds);
+    CHECK(r == 0 || !whole);
+    if (r < 0)
+        return;
+    if (!group_begin(&group, whole)) {
+        CHECK_OK(weft_close(p.fds[0]));
+        CHECK_OK(weft_close(p.fds[1]));
+        return;
+    }
+    r = weft_group_spawn(&group, kind, receives, &p);
+    if (r == 0)
+        r = weft_group_spawn(&group, kind, sends, &p);
+    if (r < 0)
+        weft_shutdown(p.fds[0], SHUT_WR);
+    int w = weft_group_wait(&group, weft_never());
+    CHECK(!whole || (r == 0 && w == 0));
+    CHECK(w != -ETIMEDOUT);
+    weft_group_fini(&group);
+    CHECK_OK(weft_close(p.fds[0]));
+    CHECK_OK(weft_close(p.fds[1]));
+}
+
+static void coroutines_talk(bool whole)
+{
+    tasks_talk(WEFT_COROUTINE, whole);
+}
+
+static void threads_talk(bool whole)
+{
+    tasks_talk(WEFT_THREAD, whole);
+}
+
+TEST_REAL(coroutines_that_talk_survive, REAL)
+{
+    fail_each(coroutines_talk);
+}
+
+TEST_REAL(threads_that_talk_survive, REAL)
+{
+    fail_each(threads_talk);
+}
+
+/* -- a server ------------------------------------------------------------------------------------------- */
+
+static long opens, closes;
+
+static int on_open(weft_conn *conn)
+{
+    (void)conn;
+    opens++;
+    return 0;
+}
+
+static void on_close(weft_conn *conn)
+{
+    (void)conn;
+    __atomic_add_fetch(&closes, 1, __ATOMIC_ACQ_REL);
+}
+
+static int echo(weft_conn *conn)
+{
+    char buf[100];
+    ssize_t n = weft_conn_read(conn, buf, sizeof buf, weft_at_once());
+    if (n == -ETIMEDOUT)
+        return WEFT_CONN_IDLE;
+    if (n > 0)
+        n = weft_conn_write(conn, buf, (size_t)n, SOON);
+    return n > 0 ? WEFT_CONN_IDLE : (int)n;
+}
+
+static int stays(weft_conn *conn)
+{
+    char buf[100];
+    ssize_t n;
+    while ((n = weft_conn_read(conn, buf, sizeof buf, SOON)) > 0)
+        if ((n = weft_conn_write(conn, buf, (size_t)n, SOON)) < 0)
+            break;
+    return (int)n;
+}
+
+struct server {
+    int listener, result;
+    weft_conn_fn *handler;
+    bool ended;
+};
+
+static int serve(void *arg)
+{
+    struct server *s = arg;
+    struct weft_serve options = { .size = sizeof options, .on_open = on_open, .on_close = on_close };
+    s->result = weft_serve(s->listener, s->handler, &options, weft_never());
+    __atomic_store_n(&s->ended, true, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* A client that has nothing to do with weft: an echo, or the server hangs up; never silence. */
+static bool ask(const char *where, const struct server *s, bool whole)
+{
+    struct sockaddr_storage addr = { .ss_family = AF_UNIX };
+    char back[5];
+    strcpy(((struct sockaddr *)&addr)->sa_data, where + 5);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+    CHECK_OK(connect(fd, (struct sockaddr *)&addr, 100));
+    bool good = true;
+    for (int i = 0; i < 2 && good; i++) {
+        good = send(fd, "hello", 5, MSG_NOSIGNAL) == 5;
+        int ready = 0;
+        for (int waited = 0; ready == 0 && waited < 1000; waited++) {
+            ready = poll(&poll_fd, 1, 10);
+            if (__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE))
+                break; /* it told why it gave up */
+        }
+        CHECK(ready == 1 || s->ended);
+        good = good && ready == 1 && recv(fd, back, 5, 0) == 5;
+    }
+    close(fd);
+    CHECK(good || !whole);
+    return good;
+}
+
+static void serve_some(weft_conn_fn *handler, bool whole)
+{
+    static char where[128];
+    struct server s = { .handler = handler };
+    weft_group group;
+    weft_task task = { 0 };
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    opens = closes = 0;
+    snprintf(where, sizeof where, "unix:%s/sock", getenv("TMPDIR"));
+    s.listener = weft_listen(where, 0);
+    CHECK(s.listener >= 0 || !whole);
+    if (s.listener < 0)
+        return;
+    if (!group_begin(&group, whole)) {
+        CHECK_OK(weft_close(s.listener));
+        return;
+    }
+    int r = weft_group_spawn_with(&group, WEFT_COROUTINE, serve, &s, &more);
+    CHECK(r == 0 || !whole);
+    if (r == 0) {
+        for (int i = 0; i < 3; i++)
+            ask(where, &s, whole);
+        weft_task_cancel(task);
+    }
+    int w = weft_group_wait(&group, weft_never());
+    CHECK(w == 0 || !whole);
+    if (whole)
+        CHECK_ERR(s.result, -ECANCELED);
+    CHECK_EQ(opens, closes);
+    weft_group_fini(&group);
+    CHECK_OK(weft_close(s.listener));
+}
+
+static void serve_idle(bool whole)
+{
+    serve_some(echo, whole);
+}
+
+static void serve_staying(bool whole)
+{
+    serve_some(stays, whole);
+}
+
+TEST_REAL_LONG(a_server_of_idle_connections_survives, REAL, 60)
+{
+    fail_each(serve_idle);
+}
+
+TEST_REAL_LONG(a_server_of_waiting_handlers_survives, REAL, 60)
+{
+    fail_each(serve_staying);
+}
+
+/* -- the rest: streams, helpers, files, dialling --------------------------------------------------------- */
+
+static int double_it(void *arg)
+{
+    *(int *)arg *= 2;
+    return 0;
+}
+
+static int a_bit_of_all(void *arg)
+{
+    bool whole = *(bool *)arg;
+    char path[160], at[128], buf[256], line[64];
+    weft_stream stream;
+    int job = 21, r, fds[2];
+    snprintf(path, sizeof path, "%s/file", getenv("TMPDIR"));
+    r = weft_offload_job(double_it, &job, SOON);
+    CHECK(r == 0 ? job == 42 : !whole && job == 21);
+    r = weft_offload(double_it, &job);
+    CHECK(r == 0 || !whole);
+    int file = weft_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    CHECK(file >= 0 || !whole);
+    if (file >= 0) {
+        ssize_t n = weft_write(file, "0123456789", 10, SOON);
+        CHECK(n == 10 || !whole);
+        CHECK((r = weft_fsync(file)) == 0 || !whole);
+        if (weft_socketpair(fds) == 0) {
+            ssize_t sent = weft_sendfile(fds[0], file, 0, 10, SOON);
+            CHECK(sent == 10 || !whole);
+            CHECK_OK(weft_close(fds[0]));
+            CHECK_OK(weft_close(fds[1]));
+        }
+        CHECK_OK(weft_close(file));
+    }
+    int listener = weft_listen("127.0.0.1:0", 0), client = -1, taken = -1;
+    CHECK(listener >= 0 || !whole);
+    if (listener >= 0 && weft_local_address(listener, at, sizeof at) == 0 &&
+        (client = weft_dial(at, SOON)) >= 0)
+        taken = weft_accept(listener, NULL, SOON);
+    CHECK(taken >= 0 || !whole);
+    if (taken >= 0) {
+        CHECK_OK(weft_stream_init(&stream, taken, buf, sizeof buf));
+        ssize_t n = weft_write(client, "a line\n", 7, SOON);
+        CHECK(n == 7 || !whole);
+        CHECK_OK(weft_shutdown(client, SHUT_WR));
+        n = weft_stream_read_line(&stream, line, sizeof line, SOON);
+        CHECK(n == 6 || (!whole && n != -ETIMEDOUT));
+        r = weft_stream_printf(&stream, SOON, "an answer\n");
+        if (r == 0)
+            r = weft_stream_flush(&stream, SOON);
+        CHECK(r == 0 || !whole);
+        CHECK_OK(weft_close(taken));
+    }
+    if (client >= 0)
+        CHECK_OK(weft_close(client));
+    if (listener >= 0)
+        CHECK_OK(weft_close(listener));
+    return 0;
+}
+
+static void all_in_a_task(bool whole)
+{
+    weft_group group;
+    if (!group_begin(&group, whole))
+        return;
+    int r = weft_group_spawn(&group, WEFT_COROUTINE, a_bit_of_all, &whole);
+    int w = weft_group_wait(&group, weft_never());
+    CHECK((r == 0 && w == 0) || !whole);
+    weft_group_fini(&group);
+}
+
+static void all_on_a_thread(bool whole)
+{
+    a_bit_of_all(&whole);
+}
+
+TEST_REAL(calls_of_a_coroutine_survive, REAL)
+{
+    fail_each(all_in_a_task);
+}
+
+TEST_REAL(calls_of_a_thread_survive, REAL)
+{
+    fail_each(all_on_a_thread);
+}
+
+static void wants_signals(bool whole)
+{
+    static const int both[] = { SIGUSR1, SIGUSR2 };
+    weft_signal signal = { 0 };
+    int r = weft_signal_init(&signal, both, 2);
+    CHECK(r == 0 || !whole);
+    if (r == 0) {
+        kill(getpid(), SIGUSR2);
+        r = weft_signal_wait(&signal, SOON);
+        CHECK(r == SIGUSR2 || (!whole && r != -ETIMEDOUT));
+    }
+    weft_signal_fini(&signal);
+}
+
+TEST_REAL(wanting_signals_survives, REAL)
+{
+    fail_each(wants_signals);
+}
