@@ -39,13 +39,13 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 
 static void install(int signo, void (*handler)(int), void (*info)(int, siginfo_t *, void *))
 {
-    struct sigaction old, new = { .sa_flags = SA_RESTART };
+    struct sigaction old, new = { .sa_flags = SA_RESTART | SA_ONSTACK };
     if (weft__sys_sigaction(signo, NULL, &old) < 0 || old.sa_flags & SA_SIGINFO ||
         old.sa_handler != SIG_DFL)
         return;
     if (info) {
         new.sa_sigaction = info;
-        new.sa_flags |= SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+        new.sa_flags |= SA_SIGINFO | SA_NODEFER;
     } else {
         new.sa_handler = handler;
     }

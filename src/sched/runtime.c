@@ -272,15 +272,42 @@ static bool stopping(struct weft__worker *worker)
     return load_acquire(&worker->stopping);
 }
 
+/* A handler that names a stack overflow cannot run on the stack that is full: each worker's thread has
+ * an alternate one, unless it has one already (ASan gives its own, and frees what it finds at the end). */
+static void altstack_begin(stack_t *mine)
+{
+    stack_t old;
+    *mine = (stack_t){ .ss_sp = NULL, .ss_size = 64 * 1024 };
+    if (weft__sys_sigaltstack(NULL, &old) < 0 || !(old.ss_flags & SS_DISABLE))
+        return;
+    void *map = weft__sys_mmap(NULL, mine->ss_size, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (weft__sys_mmap_failed(map)) /* then an overflow kills without its name */
+        return;
+    mine->ss_sp = map;
+    weft__sys_sigaltstack(mine, NULL);
+}
+
+static void altstack_end(const stack_t *mine)
+{
+    if (!mine->ss_sp)
+        return;
+    weft__sys_sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+    weft__sys_munmap(mine->ss_sp, mine->ss_size);
+}
+
 static void *worker_main(void *arg)
 {
     struct weft__worker *worker = arg;
     char *low;
     size_t size;
+    stack_t altstack;
+    altstack_begin(&altstack);
     weft__sys_thread_stack(&low, &size);
     weft__hooks_begin(&worker->idle.hooks, low, size, true);
     weft__worker_loop(worker, stopping);
     weft__current = NULL;
+    altstack_end(&altstack);
     store_release(&worker->state, WEFT__LEFT);
     weft__rest_notice();
     return NULL;
@@ -587,13 +614,16 @@ int weft_run(weft_fn *fn, void *arg)
     struct weft__worker *worker = weft__rt.workers[0];
     char *low;
     size_t size;
+    stack_t altstack;
     weft__sys_thread_stack(&low, &size);
     weft__hooks_begin(&worker->idle.hooks, low, size, true);
     weft_group_init(&group, WEFT_ONE_WORKER);
     group._worker = worker;
     r = weft_group_spawn(&group, WEFT_COROUTINE, run_first, &run);
+    altstack_begin(&altstack);
     if (r == 0)
         weft__worker_loop(worker, run_is_done);
+    altstack_end(&altstack);
     weft__current = self;
     running = NULL;
     weft__solo_end();

@@ -1,0 +1,758 @@
+/* Beginnings and ends: who may call, weft_run, weft_stop, exit(), fork() by others, signals, overflows. */
+#include "until.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+static int give(void *arg)
+{
+    return (int)(intptr_t)arg;
+}
+
+static int count(void *arg)
+{
+    ADD(*(int *)arg, 1);
+    return 0;
+}
+
+static int shared_count(void)
+{
+    weft_group g;
+    int ran = 0;
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(weft_group_spawn(&g, i % 3 ? WEFT_COROUTINE : WEFT_THREAD, count, &ran), 0);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+    return ran;
+}
+
+/* -- weft_run and weft_stop -- */
+
+static int nested_run(void *arg)
+{
+    CHECK_ERR(weft_run(give, arg), -EBUSY);
+    CHECK_ERR(weft_stop(weft_at_once()), -EBUSY);
+    CHECK_EQ(shared_count(), 10);
+    return 5;
+}
+
+TEST(run_gives_its_functions_result_before_and_after_the_start)
+{
+    CHECK_EQ(weft_run(nested_run, NULL), 5);
+    CHECK_EQ(weft_run(give, (void *)-EIO), -EIO);
+    CHECK_EQ(shared_count(), 10); /* starts the runtime by itself */
+    CHECK_EQ(weft_run(nested_run, NULL), 5);
+    CHECK_ERR(weft_run(NULL, NULL), -EINVAL);
+    CHECK_EQ(weft_stop(weft_never()), 0);
+    CHECK_EQ(weft_run(nested_run, NULL), 5);
+    CHECK_EQ(weft_stop(weft_never()), 0);
+    CHECK_EQ(weft_stop(weft_never()), 0);
+}
+
+TEST_EACH_KIND(no_task_stops_the_runtime_or_runs_another)
+{
+    weft_group g;
+    weft_task task;
+    struct weft_exit how = { .size = sizeof how };
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn_with(&g, t->kind, nested_run, NULL, &more), 0);
+    CHECK_EQ(weft_task_join(task, &how, weft_never()), 0);
+    CHECK_EQ(how.result, 5);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
+static int sleep_then_count(void *arg)
+{
+    CHECK_EQ(weft_sleep(weft_after(2 * WEFT_MS)), 0);
+    return count(arg);
+}
+
+static int until_cancelled(void *arg)
+{
+    CHECK_ERR(weft_sleep(weft_never()), -ECANCELED);
+    return count(arg);
+}
+
+static int background_ran, daemons_ended;
+
+static int spawn_background(void *arg)
+{
+    unsigned kind = (unsigned)(uintptr_t)arg;
+    CHECK_EQ(weft_group_spawn(weft_background(), kind, sleep_then_count, &background_ran), 0);
+    CHECK_EQ(
+        weft_group_spawn(weft_background(), kind | WEFT_DAEMON, until_cancelled, &daemons_ended), 0);
+    return 3;
+}
+
+TEST_EACH_KIND(run_waits_for_the_background_and_cancels_daemons)
+{
+    CHECK_EQ(weft_run(spawn_background, (void *)(uintptr_t)t->kind), 3);
+    CHECK_EQ(background_ran, 1);
+    CHECK_EQ(daemons_ended, 1);
+}
+
+TEST_EACH_KIND(stop_waits_for_the_background_and_cancels_daemons)
+{
+    for (int i = 1; i < 4; i++) {
+        spawn_background((void *)(uintptr_t)t->kind);
+        CHECK_EQ(weft_stop(weft_never()), 0);
+        CHECK_EQ(background_ran, i);
+        CHECK_EQ(daemons_ended, i);
+    }
+}
+
+TEST_EACH_KIND(stop_gives_up_at_its_deadline_and_the_runtime_goes_on)
+{
+    weft_event go = WEFT_EVENT_INIT;
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    CHECK_EQ(
+        weft_group_spawn_with(weft_background(), t->kind, until_cancelled, &background_ran, &more),
+        0);
+    CHECK_ERR(weft_stop(weft_after(WEFT_MS)), -ETIMEDOUT);
+    CHECK_EQ(shared_count(), 10);
+    CHECK_EQ(weft_task_cancel(task), 0);
+    CHECK_EQ(weft_stop(weft_never()), 0);
+    CHECK_EQ(background_ran, 1);
+    weft_event_fini(&go);
+}
+
+TEST(a_background_task_is_joined_once)
+{
+    weft_task task;
+    struct weft_exit how = { .size = sizeof how };
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    CHECK_EQ(weft_group_spawn_with(weft_background(), WEFT_COROUTINE, give, (void *)6, &more), 0);
+    CHECK_EQ(weft_task_join(task, &how, weft_never()), 0);
+    CHECK_EQ(how.result, 6);
+    UNTIL(weft_task_join(task, NULL, weft_at_once()) == -ESRCH);
+    CHECK_EQ(weft_group_spawn_with(weft_background(), WEFT_COROUTINE, give, (void *)-EIO, &more), 0);
+    UNTIL(!weft_task_is_alive(task));
+    CHECK_EQ(weft_task_join(task, &how, weft_never()), 0);
+    CHECK_EQ(how.result, -EIO);
+    CHECK_ERR(weft_task_join(task, NULL, weft_never()), -ESRCH);
+}
+
+struct job {
+    int in, out;
+};
+
+static int square(void *arg)
+{
+    struct job *job = arg;
+    job->out = job->in * job->in;
+    return 0;
+}
+
+TEST(a_join_brings_a_background_job_back)
+{
+    for (int late = 0; late < 2; late++) {
+        weft_task task;
+        struct job job = { 9, 0 };
+        struct weft_spawn more = { .size = sizeof more, .task = &task };
+        CHECK_EQ(weft_group_spawn_at(weft_background(), WEFT_COROUTINE, square, &job, sizeof job,
+                                     &more, "square"),
+                 0);
+        if (late)
+            UNTIL(!weft_task_is_alive(task));
+        CHECK_EQ(weft_task_join(task, NULL, weft_never()), 0);
+        CHECK_EQ(job.out, 81);
+    }
+}
+
+TEST(of_background_tasks_the_last_4096_are_kept)
+{
+    weft_task first, last;
+    struct weft_spawn more = { .size = sizeof more, .task = &first };
+    if (t->seed)
+        SKIP("too many for a seeded run");
+    CHECK_EQ(weft_group_spawn_with(weft_background(), WEFT_COROUTINE, give, NULL, &more), 0);
+    UNTIL(!weft_task_is_alive(first));
+    more.task = &last;
+    for (int i = 0; i < 4200; i++) {
+        CHECK_EQ(weft_group_spawn_with(weft_background(), WEFT_COROUTINE, give, NULL, &more), 0);
+        if (i % 64 == 0)
+            UNTIL(!weft_task_is_alive(last));
+    }
+    UNTIL(!weft_task_is_alive(last));
+    UNTIL(weft_task_join(first, NULL, weft_at_once()) == -ESRCH);
+    CHECK_EQ(weft_task_join(last, NULL, weft_never()), 0);
+}
+
+/* -- exit -- */
+
+static int *page; /* shared with children */
+
+static int sleep_then_page(void *arg)
+{
+    CHECK_EQ(weft_sleep(weft_after(5 * WEFT_MS)), 0);
+    ADD(page[(intptr_t)arg], 1);
+    return 0;
+}
+
+static int page_when_cancelled(void *arg)
+{
+    CHECK_ERR(weft_sleep(weft_never()), -ECANCELED);
+    ADD(page[(intptr_t)arg], 1);
+    return 0;
+}
+
+static unsigned exit_kind;
+
+static int exit_now(void *arg)
+{
+    exit((int)(intptr_t)arg);
+}
+
+static int wait_for_an_exit(void *arg)
+{
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn(&g, exit_kind, exit_now, arg), 0);
+    CHECK_OK(weft_group_wait(&g, weft_never()));
+    return 0;
+}
+
+static void start_both(void)
+{
+    CHECK_EQ(weft_group_spawn(weft_background(), WEFT_COROUTINE, sleep_then_page, (void *)0), 0);
+    CHECK_EQ(weft_group_spawn(weft_background(), WEFT_THREAD, sleep_then_page, (void *)0), 0);
+    CHECK_EQ(weft_group_spawn(weft_background(), WEFT_COROUTINE | WEFT_DAEMON, page_when_cancelled,
+                              (void *)1),
+             0);
+    CHECK_EQ(weft_group_spawn(weft_background(), WEFT_THREAD | WEFT_DAEMON, page_when_cancelled,
+                              (void *)1),
+             0);
+}
+
+static void exit_from_main(void *arg)
+{
+    start_both();
+    exit((int)(intptr_t)arg);
+}
+
+static void exit_from_a_background_task(void *arg)
+{
+    start_both();
+    CHECK_EQ(weft_group_spawn(weft_background(), exit_kind, exit_now, arg), 0);
+    for (;;)
+        pause();
+}
+
+static void exit_from_below_a_background_task(void *arg)
+{
+    start_both();
+    CHECK_EQ(weft_group_spawn(weft_background(), exit_kind, wait_for_an_exit, arg), 0);
+    for (;;)
+        pause();
+}
+
+static int start_and_exit(void *arg)
+{
+    start_both();
+    exit((int)(intptr_t)arg);
+}
+
+static void exit_under_run(void *arg)
+{
+    weft_run(start_and_exit, arg);
+}
+
+static int start_and_wait_for_exit(void *arg)
+{
+    start_both();
+    return wait_for_an_exit(arg);
+}
+
+static void exit_below_run(void *arg)
+{
+    weft_run(start_and_wait_for_exit, arg);
+}
+
+static void *exit_thread(void *arg)
+{
+    exit((int)(intptr_t)arg);
+}
+
+static void exit_from_a_foreign_thread(void *arg)
+{
+    pthread_t thread;
+    start_both();
+    CHECK_EQ(pthread_create(&thread, NULL, exit_thread, arg), 0);
+    for (;;)
+        pause();
+}
+
+TEST_EACH_KIND_REAL(exit_waits_for_the_background_and_ends_daemons, "processes")
+{
+    static void (*const ways[])(void *) = { exit_from_main,
+                                            exit_from_a_background_task,
+                                            exit_from_below_a_background_task,
+                                            exit_under_run,
+                                            exit_below_run,
+                                            exit_from_a_foreign_thread };
+    char said[2000];
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    exit_kind = t->kind;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        page[0] = page[1] = 0;
+        int64_t start = weft_now().ns;
+        int status = in_child(ways[i], (void *)7, said, sizeof said);
+        CHECK_STR(said, "");
+        CHECK(WIFEXITED(status));
+        CHECK_EQ(WEXITSTATUS(status), 7);
+        CHECK_EQ(page[0], 2);
+        CHECK_EQ(page[1], 2);
+        if (!t_slow_build() && weft_now().ns - start > 900 * WEFT_MS)
+            FAIL("way %zu took the whole grace", i);
+    }
+}
+
+static int never_looks(void *arg)
+{
+    (void)arg;
+    for (;;)
+        __asm__ volatile("");
+}
+
+static void exit_with_a_busy_daemon(void *arg)
+{
+    setenv("WEFT_EXIT_GRACE", arg, 1);
+    CHECK_EQ(weft_group_spawn(weft_background(), WEFT_COROUTINE | WEFT_DAEMON, never_looks, NULL),
+             0);
+    exit(4);
+}
+
+TEST_REAL(a_daemon_that_does_not_end_gets_the_grace, "processes")
+{
+    char said[2000];
+    int64_t start = weft_now().ns;
+    int status = in_child(exit_with_a_busy_daemon, "50", said, sizeof said);
+    int64_t took = weft_now().ns - start;
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 4);
+    CHECK_GE(took, 50 * WEFT_MS);
+    if (!t_slow_build())
+        CHECK_LT(took, 900 * WEFT_MS);
+}
+
+static weft_lock late_lock = WEFT_LOCK_INIT;
+
+static void late(void)
+{
+    weft_group g;
+    weft_lock_enter(&late_lock);
+    weft_lock_leave(&late_lock);
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_LT(weft_group_spawn(&g, WEFT_COROUTINE, give, NULL), 0);
+    CHECK_LT(weft_group_wait(&g, weft_never()), 0);
+    CHECK(weft_sleep(weft_after(WEFT_MS)) <= 0);
+    page[0] = 1;
+}
+
+static void exit_with_a_late_handler(void *arg)
+{
+    atexit(late);
+    (void)arg;
+    wait_for_an_exit((void *)3);
+}
+
+TEST_EACH_KIND_REAL(destructors_that_use_weft_do_not_hang, "processes")
+{
+    char said[2000];
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    exit_kind = t->kind;
+    int status = in_child(exit_with_a_late_handler, NULL, said, sizeof said);
+    CHECK_STR(said, "");
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 3);
+    CHECK_EQ(page[0], 1);
+}
+
+/* -- fork by others -- */
+
+static int hold_for_ever(void *lock)
+{
+    weft_lock_enter(lock);
+    ADD(page[0], 1);
+    CHECK_ERR(weft_sleep(weft_never()), -ECANCELED);
+    weft_lock_leave(lock);
+    return 0;
+}
+
+static void check_child(weft_lock *lost, weft_task stale)
+{
+    CHECK_ERR(weft_task_join(stale, NULL, weft_never()), -ESRCH);
+    CHECK_EQ(weft_lock_acquire(lost, weft_after(5 * WEFT_SEC)), WEFT_RECOVERED);
+    CHECK_EQ(weft_lock_release(lost), 0);
+    CHECK_EQ(weft_lock_acquire(lost, weft_never()), 0);
+    CHECK_EQ(weft_lock_release(lost), 0);
+    CHECK_EQ(shared_count(), 10);
+    CHECK_EQ(weft_stop(weft_never()), 0);
+    CHECK_EQ(weft_run(nested_run, NULL), 5);
+}
+
+static void wait_for_child(pid_t pid)
+{
+    int status;
+    CHECK_GE(pid, 0);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+}
+
+TEST_EACH_KIND_REAL(a_forked_child_uses_weft_afresh, "processes")
+{
+    static weft_lock lock = WEFT_LOCK_INIT, mine = WEFT_LOCK_INIT;
+    weft_group g;
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn_with(&g, t->kind, hold_for_ever, &lock, &more), 0);
+    UNTIL(LOAD(page[0]) == 1);
+    weft_lock_enter(&mine);
+    for (int i = 0; i < 5; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            CHECK(weft_lock_is_held(&mine)); /* by the thread that forked */
+            CHECK_ERR(weft_lock_acquire(&mine, weft_at_once()), -EDEADLK);
+            weft_lock_leave(&mine);
+            check_child(&lock, task);
+            exit(0);
+        }
+        wait_for_child(pid);
+        CHECK_EQ(shared_count(), 10); /* the parent is unharmed */
+    }
+    weft_lock_leave(&mine);
+    CHECK_ERR(weft_lock_acquire(&lock, weft_at_once()), -ETIMEDOUT);
+    weft_group_cancel(&g);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
+static int fork_inside(void *arg)
+{
+    weft_lock own = WEFT_LOCK_INIT;
+    weft_task self = weft_task_self();
+    (void)arg;
+    weft_lock_enter(&own);
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK(weft_lock_is_held(&own));
+        weft_lock_leave(&own);
+        CHECK_EQ(weft_task_self().id != 0, 1);
+        CHECK_EQ(shared_count(), 10);
+        CHECK_EQ(weft_sleep(weft_after(WEFT_MS)), 0);
+        CHECK_EQ(weft_stop(weft_never()), 0);
+        return 0; /* the child ends here */
+    }
+    wait_for_child(pid);
+    CHECK_EQ(weft_task_self().id, self.id);
+    weft_lock_leave(&own);
+    return weft_yield();
+}
+
+static int fork_as_a_call(void *arg)
+{
+    weft_group g;
+    (void)arg;
+    CHECK_OK(weft_group_init(&g, WEFT_FORK));
+    CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, fork_inside, NULL), 0);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+    return 0;
+}
+
+TEST_EACH_KIND_REAL(a_task_may_fork, "processes")
+{
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(weft_group_spawn(&g, t->kind, i % 2 ? fork_as_a_call : fork_inside, NULL), 0);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(weft_run(fork_inside, NULL), 0);
+    CHECK_EQ(weft_stop(weft_never()), 0);
+    CHECK_EQ(weft_run(fork_inside, NULL), 0); /* the caller is worker 0 */
+    weft_group_fini(&g);
+}
+
+static int busy;
+
+static int keep_busy(void *arg)
+{
+    (void)arg;
+    while (!LOAD(busy)) {
+        weft_group g;
+        CHECK_OK(weft_group_init(&g, 0));
+        for (int i = 0; i < 5; i++)
+            CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, give, NULL), 0);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_EQ(weft_yield(), 0);
+    }
+    return 0;
+}
+
+TEST_REAL(forks_while_workers_run, "processes")
+{
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, keep_busy, NULL), 0);
+    for (int i = 0; i < (t_slow_build() ? 5 : 30); i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            CHECK_EQ(shared_count(), 10);
+            exit(0);
+        }
+        wait_for_child(pid);
+    }
+    STORE(busy, 1);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
+/* -- foreign threads -- */
+
+static void *use_weft(void *arg)
+{
+    weft_event event = WEFT_EVENT_INIT;
+    CHECK_EQ(shared_count(), 10);
+    CHECK_ERR(weft_event_wait(&event, weft_after(WEFT_US)), -ETIMEDOUT);
+    CHECK_NE(weft_task_self().id, 0);
+    weft_event_fini(&event);
+    return arg;
+}
+
+TEST_REAL(any_thread_may_call, "foreign threads")
+{
+    for (int round = 0; round < 20; round++) {
+        pthread_t threads[8];
+        for (int i = 0; i < 8; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, use_weft, NULL), 0);
+        for (int i = 0; i < 8; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    }
+    CHECK_LE(weft_task_list(NULL, 0), 1); /* their records went with them */
+}
+
+/* -- signals -- */
+
+static int see_mask(void *arg)
+{
+    sigset_t mask, *out = arg;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    *out = mask;
+    return 0;
+}
+
+static int worker_masks(void *arg)
+{
+    sigset_t mask;
+    struct weft_task_info info = { .size = sizeof info };
+    (void)arg;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    CHECK_EQ(weft_task_info(weft_task_self(), &info), 0);
+    CHECK_EQ(sigismember(&mask, SIGTERM), info.worker != 0);
+    CHECK_EQ(sigismember(&mask, SIGUSR1), info.worker != 0);
+    CHECK(!sigismember(&mask, SIGSEGV));
+    return weft_sleep(weft_after(WEFT_US));
+}
+
+static int masks_under_run(void *arg)
+{
+    weft_group g;
+    sigset_t *out = arg;
+    see_mask(out);
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, worker_masks, NULL), 0);
+    int r = weft_group_wait(&g, weft_never());
+    weft_group_fini(&g);
+    return r;
+}
+
+TEST_REAL(workers_block_signals_but_worker_0_keeps_its_mask, "signals")
+{
+    sigset_t mask;
+    CHECK_EQ(weft_run(masks_under_run, &mask), 0);
+    CHECK(!sigismember(&mask, SIGTERM));
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, see_mask, &mask), 0);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK(sigismember(&mask, SIGTERM));
+    weft_group_fini(&g);
+}
+
+static int waits_here(void *event)
+{
+    return weft_event_wait(event, weft_never());
+}
+
+static int quit_self(void *arg)
+{
+    weft_event event = WEFT_EVENT_INIT;
+    weft_group g;
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task, .name = "reader" };
+    (void)arg;
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn_with(&g, WEFT_COROUTINE, waits_here, &event, &more), 0);
+    UNTIL(waits_for(task, "event"));
+    CHECK_EQ(kill(getpid(), SIGQUIT), 0);
+    UNTIL(true);
+    weft_yield();
+    weft_event_set(&event);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+    return 0;
+}
+
+static void run_and_quit(void *arg)
+{
+    CHECK_EQ(weft_run(quit_self, arg), 0);
+}
+
+TEST_REAL(sigquit_prints_the_tasks_under_run, "signals")
+{
+    char said[8000];
+    int status = in_child(run_and_quit, NULL, said, sizeof said);
+    CHECK_EQ(status, 0);
+    CHECK_SAYS(said, "'reader'");
+    CHECK_SAYS(said, "waits for event for ");
+    CHECK_SAYS(said, "spawned as waits_here at ");
+}
+
+static volatile int quits;
+
+static void own_quit(int signo)
+{
+    (void)signo;
+    quits++;
+}
+
+static void run_and_quit_own(void *arg)
+{
+    signal(SIGQUIT, own_quit);
+    CHECK_EQ(weft_run(quit_self, arg), 0);
+    CHECK_EQ(quits, 1);
+}
+
+TEST_REAL(a_programs_own_sigquit_handler_stays, "signals")
+{
+    char said[8000];
+    CHECK_EQ(in_child(run_and_quit_own, NULL, said, sizeof said), 0);
+    CHECK_STR(said, "");
+}
+
+/* -- overflow -- */
+
+static int recurse(void *arg)
+{
+    volatile char block[1000];
+    block[0] = (char)(intptr_t)arg;
+    return recurse((void *)(intptr_t)(block[0] + 1)) + block[0];
+}
+
+static int overflow_elsewhere(void *arg)
+{
+    weft_group g;
+    struct weft_spawn more = { .size = sizeof more, .name = arg };
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn_with(&g, WEFT_COROUTINE, recurse, NULL, &more), 0);
+    return weft_group_wait(&g, weft_never());
+}
+
+static int block_main(void *arg)
+{
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, overflow_elsewhere, arg), 0);
+    for (int64_t end = weft_now().ns + 50 * WEFT_MS; weft_now().ns < end;)
+        ; /* another worker takes it, if there is one */
+    return weft_group_wait(&g, weft_never());
+}
+
+static void overflow(void *arg)
+{
+    weft_run(overflow_elsewhere, arg);
+}
+
+static void overflow_on_another(void *arg)
+{
+    weft_run(block_main, arg);
+}
+
+TEST_REAL(a_stack_overflow_is_named, "a fault")
+{
+    static const char *const guards[] = { "madvise", "poison", "mprotect" };
+    if (t_slow_build())
+        SKIP("the sanitizers have handlers of their own");
+    for (size_t i = 0; i < 3; i++)
+        for (int other = 0; other < 2; other++) {
+            char said[4000];
+            setenv("WEFT_GUARD", guards[i], 1);
+            int status =
+                in_child(other ? overflow_on_another : overflow, "reader", said, sizeof said);
+            CHECK(WIFSIGNALED(status));
+            CHECK(WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS);
+            CHECK_SAYS(said, "coroutine 'reader' spawned as recurse at ");
+            CHECK_SAYS(said, "overflowed its 64 KiB stack");
+        }
+}
+
+/* -- dump -- */
+
+TEST_EACH_KIND(a_dump_names_tasks_and_what_they_wait_for)
+{
+    char path[200], text[8000];
+    weft_event event = WEFT_EVENT_INIT;
+    weft_group g;
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task, .name = "reader" };
+    snprintf(path, sizeof path, "%s/dump", t_dir(t));
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn_with(&g, t->kind, waits_here, &event, &more), 0);
+    UNTIL(waits_for(task, "event"));
+    CHECK_EQ(weft_dump(fd), 0);
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    CHECK_GT(n, 0);
+    text[n] = 0;
+    CHECK_SAYS(text, "weft: ");
+    CHECK_SAYS(text, "worker 0: ");
+    CHECK_SAYS(text, t->kind == WEFT_THREAD ? "thread " : "coroutine ");
+    CHECK_SAYS(text, "'reader'");
+    CHECK_SAYS(text, "waits for event for ");
+    CHECK_SAYS(text, "spawned as waits_here at ");
+    close(fd);
+    CHECK_ERR(weft_dump(fd), -EBADF);
+    weft_event_set(&event);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
+/* -- the count of workers -- */
+
+TEST_REAL(workers_are_as_many_as_asked_for, "the environment")
+{
+    CHECK_GE(weft_cpu_count(), 1);
+    setenv("WEFT_WORKERS", "3", 1);
+    CHECK_EQ(weft_worker_count(), 3);
+    CHECK_EQ(shared_count(), 10);
+    setenv("WEFT_WORKERS", "2", 1);
+    CHECK_EQ(weft_worker_count(), 3);
+    CHECK_EQ(weft_stop(weft_never()), 0);
+    CHECK_EQ(weft_worker_count(), 2);
+    setenv("WEFT_WORKERS", "100000", 1);
+    CHECK_EQ(weft_worker_count(), 256);
+    setenv("WEFT_WORKERS", "nonsense", 1);
+    CHECK_EQ(weft_worker_count(), weft_cpu_count());
+    unsetenv("WEFT_WORKERS");
+    CHECK_EQ(weft_worker_count(), weft_cpu_count());
+}
