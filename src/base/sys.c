@@ -98,7 +98,11 @@ ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size)
     return n;
 }
 
-int weft__sys_epoll_wait(int epfd, struct epoll_event *out, int max, int64_t timeout)
+#ifdef WEFT__TELL_ORDER
+uint32_t weft__sys_epoll_order;
+#endif
+
+static int epoll_wait_now(int epfd, struct epoll_event *out, int max, int64_t timeout)
 {
     static bool no_pwait2; /* learnt once; a second learner learns the same */
     if (!__atomic_load_n(&no_pwait2, __ATOMIC_RELAXED)) {
@@ -110,6 +114,13 @@ int weft__sys_epoll_wait(int epfd, struct epoll_event *out, int max, int64_t tim
     }
     int64_t ms = timeout < 0 ? -1 : (timeout + 999999) / 1000000;
     return (int)WEFT__SYS6(SYS_epoll_pwait, epfd, out, max, ms > INT_MAX ? INT_MAX : ms, 0, 8);
+}
+
+int weft__sys_epoll_wait(int epfd, struct epoll_event *out, int max, int64_t timeout)
+{
+    int n = epoll_wait_now(epfd, out, max, timeout);
+    WEFT__EPOLL_ORDER();
+    return n;
 }
 
 int weft__sys_poll(struct pollfd *fds, unsigned count, int64_t timeout)
@@ -251,7 +262,6 @@ int64_t weft__sys_now(void)
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
-
 
 unsigned weft__sys_cpu_affinity(unsigned char *bits, unsigned bytes)
 {
