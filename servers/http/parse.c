@@ -214,14 +214,16 @@ static int request_line(struct http_head *h, const char *buf, size_t size)
                     buf[i] == '\r' || buf[i] == '\n' ? "the request line has no version"
                                                      : "a byte that no target may hold");
     h->target = slice(target, i);
-    static const char version[] = "HTTP/0.0\r\n";
     const char *v = buf + i + 1;
     size_t have = size - i - 1;
-    for (size_t k = 0; k < 10 && k < have; k++)
-        if (version[k] == '0' ? !is_digit(v[k]) : v[k] != version[k])
-            return fail(h, 400, "the request line does not end with a version and CR LF");
-    if (have < 10)
-        return 0;
+    if (have < 10 || memcmp(v, "HTTP/1.1\r\n", 10) != 0) {
+        static const char version[] = "HTTP/0.0\r\n";
+        for (size_t k = 0; k < 10 && k < have; k++)
+            if (version[k] == '0' ? !is_digit(v[k]) : v[k] != version[k])
+                return fail(h, 400, "the request line does not end with a version and CR LF");
+        if (have < 10)
+            return 0;
+    }
     if (v[5] != '1')
         return fail(h, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
     h->minor = v[7] != '0';

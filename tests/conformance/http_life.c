@@ -9,7 +9,7 @@
 TEST_REAL(a_first_signal_lets_running_answers_finish, REAL)
 {
     enum { SIZE = 30000000 };
-    char *buf = malloc(1 << 16);
+    static char buf[1 << 16];
     put_pattern(www(t), "big", SIZE);
     put_text(www(t), "hello.txt", "hello");
     struct server s = start(t, NULL);
@@ -116,7 +116,6 @@ TEST_REAL(thousands_of_connections_stay_and_hold_next_to_nothing, REAL)
         for (int i = 0; i < count; i++) {
             struct answer a = get(fds[i], "/hello.txt");
             CHECK_EQ(a.status, 200);
-            free(a.body);
         }
     double each = (double)(kilobytes(s.pid, "VmRSS:") - before) * 1024 / count;
     if (!t_slow_build() && each > 1024)
@@ -124,6 +123,7 @@ TEST_REAL(thousands_of_connections_stay_and_hold_next_to_nothing, REAL)
     stop(&s);
     for (int i = 0; i < count; i++)
         CHECK(is_closed(fds[i]));
+    free(fds);
 }
 
 TEST_REAL(at_its_limit_of_connections_others_wait_their_turn, REAL)
@@ -280,7 +280,7 @@ TEST_REAL(wrk_sees_no_error, REAL)
 #undef REAL
 TEST_REAL_LONG(chromium_shows_a_page_with_all_its_parts, "a browser", 60)
 {
-    char *out = malloc(65536);
+    static char out[65536];
     static const unsigned char gif[] =
         "GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\x04\x01\0\0\0\0,"
         "\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0;";
