@@ -302,7 +302,7 @@ IO(a_parked_reader_gets_what_comes)
         finish();
         CHECK_GT(op.result, 0);
         CHECK_MEM(buf, "hello", (size_t)op.result);
-        expect(fds[0], "hello" + op.result);
+        expect(fds[0], &"hello"[op.result]);
         close_both(fds);
     }
     return 0;

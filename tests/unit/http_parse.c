@@ -294,8 +294,10 @@ TEST(a_connection_stays_as_its_version_and_fields_say)
 static int parse_long(const char *begin, const char *part, size_t times, const char *end)
 {
     size_t size = strlen(begin) + strlen(part) * times + strlen(end);
-    char *text = malloc(size + 1), *at = text + sprintf(text, "%s", begin);
+    char *text = malloc(size + 1), *at = text;
     struct http_head h;
+    CHECK(text != NULL);
+    at += sprintf(at, "%s", begin);
     while (times-- > 0)
         at += sprintf(at, "%s", part);
     sprintf(at, "%s", end);
