@@ -1,19 +1,21 @@
 /* cache.c - small files in memory, one table for each OS thread.
  *
- * A table belongs to its thread alone, so it needs no lock; a handler copies what it needs before it
- * waits. An entry is believed for HTTP_FRESH_MS, then the file is opened and compared again, so a
- * change is seen that soon. Sets of two: no list to keep in order, and a bound on memory of
- * 2 * SETS * HTTP_CACHED_MAX = 4 MiB a thread.
+ * A table belongs to its thread alone, so it needs no lock; who waits with an entry in hand counts as a
+ * user of it, and one that leaves the table lives as long as it has users. An entry is believed for
+ * FRESH_MS, then the file is opened and compared again: a change is seen that soon. Sets of two need
+ * no list to be kept in order; when a table holds BYTES_MAX, a hand goes round and empties sets.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "http/server.h"
 
-enum { SETS = 256, FRESH_MS = 100 };
+enum { SETS = 256, FRESH_MS = 100, BYTES_MAX = 4 << 20 };
 
 struct http_cache {
     struct http_entry *sets[SETS][2];
+    size_t bytes;
+    unsigned hand;
 };
 
 static uint64_t hash_of(const char *key, size_t size)
@@ -68,40 +70,52 @@ struct http_entry *http_entry_new(const struct http_file *file, const char *key,
     e->file = *file;
     e->file.version.etag = e->file.etag;
     e->hash = hash_of(key, size);
+    e->users = 1;
     e->key_size = (uint16_t)size;
     e->body = (char *)(e + 1);
     memcpy(e->body + file->version.size, key, size);
     return e;
 }
 
-void http_entry_free(struct http_entry *entry)
+void http_entry_release(struct http_entry *entry)
 {
-    free(entry);
+    if (--entry->users == 0)
+        free(entry);
+}
+
+static void drop(struct http_cache *cache, struct http_entry **at)
+{
+    if (!*at)
+        return;
+    cache->bytes -= (*at)->file.version.size;
+    http_entry_release(*at);
+    *at = NULL;
 }
 
 void http_cache_put(struct http_thread *thread, struct http_entry *entry)
 {
-    entry->checked_ms = thread->now_ms;
-    if (!thread->cache && !(thread->cache = calloc(1, sizeof *thread->cache))) {
-        free(entry);
+    struct http_cache *cache = thread->cache;
+    if (!cache && !(cache = thread->cache = calloc(1, sizeof *cache)))
         return;
-    }
-    struct http_entry **set = thread->cache->sets[entry->hash % SETS];
-    bool second = !set[0] || set[0]->hash != entry->hash;
-    if (second) { /* the older one leaves */
-        free(set[1]);
+    for (; cache->bytes + entry->file.version.size > BYTES_MAX; cache->hand++)
+        for (int i = 0; i < 2; i++)
+            drop(cache, &cache->sets[cache->hand % SETS][i]);
+    struct http_entry **set = cache->sets[entry->hash % SETS];
+    if (set[0] && set[0]->hash == entry->hash) {
+        drop(cache, &set[0]); /* an older version of it */
+    } else {                  /* the one used last stays */
+        drop(cache, &set[1]);
         set[1] = set[0];
-    } else {
-        free(set[0]);
     }
+    entry->checked_ms = thread->now_ms;
+    entry->users++;
     set[0] = entry;
+    cache->bytes += entry->file.version.size;
 }
 
 void http_cache_free(struct http_thread *thread)
 {
-    for (int i = 0; thread->cache && i < SETS; i++) {
-        free(thread->cache->sets[i][0]);
-        free(thread->cache->sets[i][1]);
-    }
+    for (int i = 0; thread->cache && i < 2 * SETS; i++)
+        drop(thread->cache, &thread->cache->sets[i / 2][i % 2]);
     free(thread->cache);
 }

@@ -67,7 +67,7 @@ static struct http_entry *entry_read(const struct http_file *file, int fd, const
     while (entry && done < all) {
         ssize_t n = weft_pread(fd, entry->body + done, all - done, (off_t)done, weft_never());
         if (n <= 0) {
-            http_entry_free(entry);
+            http_entry_release(entry);
             return NULL;
         }
         done += (size_t)n;
@@ -190,9 +190,11 @@ static void serve(struct http_exchange *x, struct http_slice path, struct http_e
         describe(&file, x->server, name);
         if (file.version.size <= HTTP_CACHED_MAX)
             entry = entry_read(&file, fd, raw, path.size);
-        answer(x, &file, fd, entry ? entry->body : NULL);
         if (entry)
             http_cache_put(x->thread, entry);
+        answer(x, &file, fd, entry ? entry->body : NULL);
+        if (entry)
+            http_entry_release(entry);
     }
     weft_close(fd);
 }
@@ -205,17 +207,12 @@ void http_get(struct http_exchange *x)
         serve(x, path, NULL);
         return;
     }
-    for (int i = 0; i < 2; i++) {
-        entry = http_cache_get(x->thread, x->in + x->from + path.at, path.size, &stale);
-        if (!entry)
-            break;
-        if (HTTP_OUT - x->out_size >= entry->file.version.size + 1024) { /* does not wait */
-            answer(x, &entry->file, -1, entry->body);
-            return;
-        }
-        if (!http_flush(x)) /* waits: look it up again */
-            return;
-        http_clock(x->thread);
+    entry = http_cache_get(x->thread, x->in + x->from + path.at, path.size, &stale);
+    if (entry) {
+        entry->users++;
+        answer(x, &entry->file, -1, entry->body);
+        http_entry_release(entry);
+        return;
     }
     serve(x, path, stale);
 }

@@ -11,6 +11,9 @@
 /* A client that takes less than this in write_time holds the connection for nothing. */
 enum { PROGRESS_MIN = 16384 };
 
+/* A body up to this size joins the batch; a larger one is written from where it lies. */
+enum { COPIED_MAX = 4096 };
+
 const char *http_reason(int status)
 {
     switch (status) {
@@ -90,6 +93,23 @@ static int send_file(struct http_exchange *x, int fd, uint64_t from, uint64_t si
         size -= sent;
     }
     return 0;
+}
+
+/* What is in out, and a body behind it: one write. */
+static int send_both(struct http_exchange *x, const char *body, size_t size)
+{
+    struct iovec both[2] = { { x->out, x->out_size }, { (void *)(uintptr_t)body, size } };
+    size_t head = x->out_size;
+    x->out_size = 0;
+    ssize_t n = weft_conn_writev(x->conn, both, 2, weft_after(x->server->config.write_time));
+    if (n < 0 && n != -ETIMEDOUT)
+        return (int)n;
+    size_t sent = n > 0 ? (size_t)n : 0;
+    if (sent == 0)
+        return -ETIMEDOUT;
+    int r = sent < head ? send_all(x, x->out + sent, head - sent) : 0;
+    sent = sent < head ? 0 : sent - head;
+    return r < 0 ? r : send_all(x, body + sent, size - sent);
 }
 
 bool http_flush(struct http_exchange *x)
@@ -241,17 +261,22 @@ void http_answer(struct http_exchange *x, int status, const struct http_file *fi
 {
     bool with_body = x->head.method != HTTP_HEAD && status != 304;
     uint64_t size = with_body ? to - from : 0;
-    char *at = http_room(x, 1024 + (body ? size : 0));
+    bool copied = body && size <= COPIED_MAX;
+    char *at = http_room(x, 1024 + (copied ? size : 0));
     if (!at)
         return;
     at = http_begin(x, at, status);
     at = put_head(x, at, status, file, from, to);
     at = http_put(at, "\r\n");
-    if (body && size)
+    if (copied)
         at = http_put_bytes(at, body + from, size);
-    if (body || !size)
+    if (copied || !size) {
         http_done(x, at);
-    else
+    } else if (body) {
+        http_done(x, at);
+        x->error = send_both(x, body + from, size);
+    } else {
         send_body(x, at, fd, from, to);
+    }
     http_log(x, status, size);
 }

@@ -16,8 +16,8 @@ enum {
     HTTP_IN = HTTP_HEAD_MAX + 1024, /* a head of any size leaves room to read a body into */
     HTTP_OUT = 16384,
     HTTP_LOG = 1024,
-    HTTP_BODY_MAX = 65536,  /* of a request; it is read and dropped */
-    HTTP_CACHED_MAX = 8192, /* files up to this size are kept in memory */
+    HTTP_BODY_MAX = 65536,   /* of a request; it is read and dropped */
+    HTTP_CACHED_MAX = 65536, /* files up to this size are kept in memory */
     HTTP_NAME_MAX = 4096
 };
 
@@ -85,6 +85,7 @@ void http_done(struct http_exchange *x, const char *at);
 /* An answer without a file: a small page, or nothing for statuses that have none.
  *   fields  more fields, each with CR LF, or "" */
 void http_page(struct http_exchange *x, int status, const char *why, const char *fields);
+/* A file's answer; its body from memory, if it is there, else from fd. May wait with body in hand. */
 void http_answer(struct http_exchange *x, int status, const struct http_file *file, int fd,
                  const char *body, uint64_t from, uint64_t to);
 const char *http_reason(int status);
@@ -97,6 +98,7 @@ struct http_entry {
     struct http_file file;
     uint64_t hash;
     int64_t checked_ms;
+    uint32_t users; /* one is the cache */
     uint16_t key_size;
     char *body; /* file.version.size bytes; the key lies behind */
 };
@@ -104,7 +106,9 @@ struct http_entry {
 struct http_entry *http_cache_get(struct http_thread *thread, const char *key, size_t size,
                                   struct http_entry **stale);
 struct http_entry *http_entry_new(const struct http_file *file, const char *key, size_t size);
-void http_entry_free(struct http_entry *entry);
+/* Whoever waits with an entry in hand is a user of it. */
+void http_entry_release(struct http_entry *entry);
+/* The cache becomes a user, too; it may refuse. */
 void http_cache_put(struct http_thread *thread, struct http_entry *entry);
 void http_cache_free(struct http_thread *thread);
 

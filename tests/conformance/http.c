@@ -168,8 +168,8 @@ TEST_REAL(pipelined_requests_are_answered_in_order, REAL)
 
 TEST_REAL(files_of_all_sizes_arrive_whole_and_in_parts, REAL)
 {
-    static const size_t sizes[] = { 0,     1,     8191,  8192,  8193,  15000,  15360,
-                                    15361, 16000, 16384, 16385, 65536, 300000, 3000001 };
+    static const size_t sizes[] = { 0,     1,     8191,  8192,  8193,  15000,  15360,  15361,
+                                    16000, 16384, 16385, 65536, 65537, 300000, 3000001 };
     char name[32], head[256];
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         snprintf(name, sizeof name, "f%zu.bin", sizes[i]);
