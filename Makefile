@@ -14,6 +14,7 @@ run: build            ## build, then serve examples/www and show what to try
 	@tools/try $(BUILD)
 
 test: build           ## unit, behaviour, conformance, corpus, examples; under a minute
+	@tools/deps.sh build test
 	@tests/run -C $(BUILD) $(if $(wildcard examples/*.c),--also 'tools/run-examples $(BUILD)')
 
 bench: build          ## measure us and our peers (ONLY=yield for one)
@@ -56,8 +57,10 @@ clean:                ## forget what was built
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet > $(BUILD)/ninja.log || { cat $(BUILD)/ninja.log; exit 1; }
 
+# Whoever only looks needs no browser and no second compiler.
+run example install: DEPS = build
 $(BUILD)/build.ninja:
-	@tools/deps.sh build test
+	@tools/deps.sh $(or $(DEPS),build test)
 	@meson setup $(BUILD) $(SETUP) > $(BUILD).log || { tail -n 8 $(BUILD).log; rm -f $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
 

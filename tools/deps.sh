@@ -6,9 +6,9 @@ set -eu
 packages() {
     for group; do
         case $group in
-        build) echo gcc libc6-dev make meson ninja-build pkg-config python3 git scdoc ;;
-        test)  echo g++ binutils clang "$(clang_runtime)" clang-format curl gdb spin ;;
-        more)  echo clang-tidy valgrind mandoc wrk chromium \
+        build) echo gcc g++ libc6-dev make meson ninja-build pkg-config python3 git scdoc ;;
+        test)  echo binutils clang "$(clang_runtime)" clang-format curl gdb spin wrk chromium ;;
+        more)  echo clang-tidy valgrind mandoc \
                     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
         bench) echo golang-go libboost-fiber-dev libst-dev libtbb-dev libomp-dev libpth-dev \
                     libuv1-dev python3-gevent wrk ;;
