@@ -35,6 +35,7 @@ struct weft__hooks {
 #if defined(WEFT_ASAN)
 void __sanitizer_start_switch_fiber(void **fake_stack, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake_stack, const void **bottom, size_t *size);
+void __asan_unpoison_memory_region(const volatile void *at, size_t size);
 #elif defined(WEFT_TSAN)
 void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned flags);
@@ -50,7 +51,8 @@ static inline void weft__hooks_begin(struct weft__hooks *h, const void *bottom, 
     h->fake_stack = NULL;
     h->bottom = bottom;
     h->size = size;
-    (void)thread;
+    if (!thread) /* the last frames of the life before were left, not returned from */
+        __asan_unpoison_memory_region(bottom, size);
 #elif defined(WEFT_TSAN)
     (void)bottom, (void)size;
     h->fiber = thread ? __tsan_get_current_fiber() : __tsan_create_fiber(0);
