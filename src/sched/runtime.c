@@ -671,12 +671,15 @@ static void fork_child(void)
         struct weft__worker *worker = weft__rt.workers[i];
         weft__sys_close(worker->epfd);
         weft__sys_close(worker->wake_fd);
-        worker->epfd = worker->wake_fd = -1;
+        weft__deque_fini(&worker->fifo);
+        weft__deque_fini(&worker->fork);
+        weft__deque_fini(&worker->own);
+        weft__release(worker, sizeof *worker);
         weft__rt.workers[i] = NULL;
     }
     weft__rt.workers_count = weft__rt.lanes_count = 0;
     weft__solo_end();
-    weft__rt.injector = (struct weft__deque){ 0 };
+    weft__deque_fini(&weft__rt.injector);
     weft__rt.parked = weft__rt.spinning = 0;
     weft__rt.outside_started = weft__rt.outside_ended = 0;
     running = NULL;
