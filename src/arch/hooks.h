@@ -32,6 +32,9 @@ struct weft__hooks {
 #endif
 };
 
+/* TSan counts a function's entry on one fiber and its exit on the next if the switch lies in between. */
+#define WEFT__ALWAYS_INLINE inline __attribute__((__always_inline__))
+
 #if defined(WEFT_ASAN)
 void __sanitizer_start_switch_fiber(void **fake_stack, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake_stack, const void **bottom, size_t *size);
@@ -64,7 +67,8 @@ static inline void weft__hooks_begin(struct weft__hooks *h, const void *bottom, 
 /* Around every switch: leave on the old stack (last: it will not be returned to), arrive on the new
  * one. TSan takes the switch itself as an order between the two (flags 0): races between tasks of one
  * worker are not seen, those between workers are. */
-static inline void weft__hooks_leave(struct weft__hooks *from, struct weft__hooks *to, _Bool last)
+static WEFT__ALWAYS_INLINE void weft__hooks_leave(struct weft__hooks *from, struct weft__hooks *to,
+                                                  _Bool last)
 {
 #if defined(WEFT_ASAN)
     __sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->bottom, to->size);
@@ -86,7 +90,7 @@ static inline void weft__hooks_arrive(struct weft__hooks *self)
 }
 
 /* The next task begins on the stack of one that has ended: for TSan a fiber of its own. */
-static inline void weft__hooks_renew(struct weft__hooks *h)
+static WEFT__ALWAYS_INLINE void weft__hooks_renew(struct weft__hooks *h)
 {
 #if defined(WEFT_TSAN)
     void *old = h->fiber;

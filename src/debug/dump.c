@@ -63,7 +63,7 @@ static void print_task(struct weft__task *task, void *ctx)
     if (worker)
         line(page, " on worker %u", worker->index);
     if (waits)
-        line(page, ": waits for %s for %.3f s", state, (double)(weft__now() - task->since) / 1e9);
+        line(page, ": waits for %s for %.3f s", state, (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
     else
         line(page, ": %s", state);
     if (task->name[0] && task->site)

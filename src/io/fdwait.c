@@ -210,7 +210,7 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
         r = weft__wait(self, node.node.ticket, (weft_deadline){ until }, reason, place);
     } else {
         self->object = place;
-        self->since = weft__now();
+        store_relaxed(&self->since, weft__now());
         store_relaxed(&self->reason, reason);
         r = thread_wait(self, &node, target->fd, self->bound < until ? self->bound : until);
         store_relaxed(&self->reason, (const char *)NULL);

@@ -194,7 +194,7 @@ static void forget(struct weft__task *task)
     weft__word_lock(&task->word);
     weft__job_back(task);
     store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8);
-    task->flags &= ~(uint32_t)WEFT__KEEP;
+    store_relaxed(&task->flags, task->flags & ~(uint32_t)WEFT__KEEP);
     weft__word_unlock(&task->word);
     weft__release(task->job, task->job_size);
     task->job = NULL;
@@ -379,8 +379,8 @@ static struct weft__task *new_record(struct weft__task *self, unsigned kind, siz
         task = NULL;
     if (task) {
         weft__task_reset(task);
-        task->worker = NULL;
-        task->flags = large && kind != WEFT_THREAD ? WEFT__LARGE : 0;
+        store_relaxed(&task->worker, (struct weft__worker *)NULL);
+        store_relaxed(&task->flags, large && kind != WEFT_THREAD ? WEFT__LARGE : 0u);
         task->kind = kind;
     }
     return task;
@@ -388,7 +388,7 @@ static struct weft__task *new_record(struct weft__task *self, unsigned kind, siz
 
 static void free_record(struct weft__task *task)
 {
-    task->flags |= WEFT__KEEP;
+    store_relaxed(&task->flags, task->flags | WEFT__KEEP);
     forget(task);
 }
 
@@ -425,7 +425,7 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
             task->job_back = arg;
     }
     if (size || (more && more->task) || group->_flags & WEFT_COLLECT || kind == WEFT_THREAD)
-        task->flags |= WEFT__KEEP;
+        store_relaxed(&task->flags, task->flags | WEFT__KEEP);
     if (more && more->task)
         *more->task = weft__handle(task);
     int r;

@@ -400,7 +400,7 @@ static int start_locked(unsigned first)
             return r;
         }
     }
-    watch_state = 0;
+    store_relaxed(&watch_state, 0);
     if (weft__sys_thread_start(&watch_thread, 128 * 1024, watch_main, NULL) == 0)
         has_watch = true;
     store_release(&weft__rt.state, WEFT__ON);
@@ -432,7 +432,7 @@ void weft__seed_begin(void)
 
 static void cancel_one(struct weft__task *task, void *except)
 {
-    if (task != except && !(task->flags & WEFT__FOREIGN))
+    if (task != except && !(load_relaxed(&task->flags) & WEFT__FOREIGN))
         weft_task_cancel(weft__handle(task));
 }
 
@@ -502,7 +502,8 @@ static void shut(unsigned from)
     weft__background_end();
     weft__deque_fini(&weft__rt.injector);
     weft__rt.parked = 0;
-    weft__rt.outside_started = weft__rt.outside_ended = 0;
+    store_relaxed(&weft__rt.outside_started, 0);
+    store_relaxed(&weft__rt.outside_ended, 0);
     store_release(&weft__rt.state, WEFT__OFF);
 }
 

@@ -87,7 +87,7 @@ void weft__task_ended(struct weft__task *task)
     struct weft__wait_node *node;
     struct weft__task *chain = NULL;
     weft__word_lock(&task->word);
-    task->flags |= WEFT__ENDED;
+    store_relaxed(&task->flags, task->flags | WEFT__ENDED);
     and_acq_rel(&task->life, ~(uint64_t)WEFT__LIFE_ALIVE);
     while ((node = weft__claim_first(joiners(task)))) {
         if (node->value)
@@ -118,11 +118,14 @@ int weft_task_join(weft_task task, struct weft_exit *out, weft_deadline deadline
         return -EDEADLK;
     weft__point("join");
     weft__word_lock(&found->word);
-    if (weft__task_find(task) != found || !(found->flags & WEFT__KEEP)) {
+    /* In this order: if the handle is still right, these were its flags, and if it is a kept one it stays
+     * so until the spin bit is let go. */
+    uint32_t flags = load_acquire(&found->flags);
+    if (!(flags & WEFT__KEEP) || weft__task_find(task) != found) {
         weft__word_unlock(&found->word);
         return -ESRCH;
     }
-    if (found->flags & WEFT__ENDED) {
+    if (flags & WEFT__ENDED) {
         bool forget = weft__group_is_background(found->base.group);
         if (out)
             fill_exit(out, found);
@@ -444,7 +447,7 @@ int weft_task_info(weft_task task, struct weft_task_info *out)
         .worker = worker ? (int)worker->index : -1,
         .site = found->site,
         .state = state,
-        .waiting_ns = load_relaxed(&found->reason) == state ? weft__now() - found->since : 0,
+        .waiting_ns = load_relaxed(&found->reason) == state ? weft__now() - load_relaxed(&found->since) : 0,
         .stack = stack,
     };
     snprintf(out->name, sizeof out->name, "%s", weft__task_name(found));

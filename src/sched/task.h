@@ -222,7 +222,7 @@ static inline weft_task weft__handle(const struct weft__task *task)
 static inline void weft__task_reset(struct weft__task *task)
 {
     store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8 | WEFT__LIFE_ALIVE);
-    task->flags &= WEFT__LARGE;
+    store_relaxed(&task->flags, task->flags & WEFT__LARGE);
     task->name[0] = 0;
     if (unlikely(task->why != NULL))
         task->why[0] = 0;

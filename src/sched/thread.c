@@ -109,7 +109,7 @@ struct weft__task *weft__self_slow(void)
         return NULL;
     }
     weft__task_reset(task);
-    task->flags = WEFT__FOREIGN;
+    store_relaxed(&task->flags, WEFT__FOREIGN);
     task->worker = NULL;
     task->base.group = NULL;
     task->site = NULL;
@@ -141,7 +141,7 @@ static void *thread_main(void *arg)
     weft__current = NULL;
     weft__group_left(&self->base, self->result);
     weft__group_keep(self);
-    add_relaxed(&weft__rt.outside_ended, 1); /* last: weft_stop may end all that keep has used */
+    add_acq_rel(&weft__rt.outside_ended, 1); /* last: weft_stop may end all that keep has used */
     weft__rest_notice();
     __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELEASE);
     return NULL;

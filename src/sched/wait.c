@@ -55,11 +55,11 @@ int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline,
     int64_t until = deadline.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(deadline);
     if (self->bound < until)
         until = self->bound;
-    self->object = object;
+    store_relaxed(&self->object, object);
     store_relaxed(&self->reason, reason);
     if (likely(weft__is_coroutine(self))) {
         struct weft__worker *worker = self->worker;
-        self->since = worker->now;
+        store_relaxed(&self->since, worker->now);
         /* Seeded: a cancel may have come at the point between the call's look and this one. */
         bool asked = (unlikely(!self->member->linked) && weft__group_link(self)) ||
                      (unlikely(weft__rt.seeded) && weft__is_cancelled(self));
@@ -71,10 +71,10 @@ int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline,
             weft__wheel_del(&worker->wheel, &self->timer);
         }
     } else if (unlikely(weft__rt.seeded && weft__seeded_host(self))) {
-        self->since = weft__now();
+        store_relaxed(&self->since, weft__now());
         weft__seeded_wait(self, ticket, until);
     } else {
-        self->since = weft__now();
+        store_relaxed(&self->since, weft__now());
         thread_sleep(self, ticket, until);
     }
     store_relaxed(&self->reason, (const char *)NULL);

@@ -122,7 +122,9 @@ static void give_up(struct weft__worker *worker, const struct weft__closure *clo
 
 static bool take_closure(struct weft__worker *worker, struct weft__closure *out)
 {
-    if (weft__deque_take_own(&worker->own, out) || weft__deque_take_own(&worker->fifo, out) ||
+    /* Others push to `own`, and may replace its ring: its taker is counted as a thief is. */
+    if ((weft__deque_length(&worker->own) > 0 && weft__deque_take(&worker->own, out)) ||
+        weft__deque_take_own(&worker->fifo, out) ||
         weft__deque_pop(&worker->fork, NULL, out))
         return true;
     worker->unstarted = false;
@@ -220,7 +222,7 @@ static void coroutine_main(void *handed)
 
 static void prepare(struct weft__worker *worker, struct weft__task *task)
 {
-    task->worker = worker;
+    store_relaxed(&task->worker, worker);
     worker->live++;
     weft__hooks_begin(&task->hooks, task->low, (size_t)((char *)(task + 1) - task->low), false);
     size_t colour = task->slot < 65536 ? task->slot % COLOURS * 64 : 0;
@@ -308,7 +310,7 @@ void weft__ready(struct weft__task *task)
 
 void weft__cancel_send(struct weft__task *task)
 {
-    struct weft__worker *worker = task->worker;
+    struct weft__worker *worker = load_relaxed(&task->worker);
     if (exchange_acq_rel(&task->cancel_queued, 1))
         return; /* on its way already; who takes it looks at life after that */
     struct weft__task *head = load_relaxed(&worker->cancels);

@@ -6,6 +6,15 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define NOT_UNDER_TSAN() SKIP("a fork of many threads starts no more under ThreadSanitizer")
+#else
+#define NOT_UNDER_TSAN() ((void)0)
+#endif
+
 static int give(void *arg)
 {
     return (int)(intptr_t)arg;
@@ -408,6 +417,7 @@ static void wait_for_child(pid_t pid)
 
 TEST_EACH_KIND_REAL(a_forked_child_uses_weft_afresh, "processes")
 {
+    NOT_UNDER_TSAN();
     static weft_lock lock = WEFT_LOCK_INIT, mine = WEFT_LOCK_INIT;
     weft_group g;
     weft_task task;
@@ -471,6 +481,7 @@ static int fork_as_a_call(void *arg)
 
 TEST_EACH_KIND_REAL(a_task_may_fork, "processes")
 {
+    NOT_UNDER_TSAN();
     weft_group g;
     CHECK_OK(weft_group_init(&g, 0));
     for (int i = 0; i < 4; i++)
@@ -500,6 +511,7 @@ static int keep_busy(void *arg)
 
 TEST_REAL(forks_while_workers_run, "processes")
 {
+    NOT_UNDER_TSAN();
     weft_group g;
     CHECK_OK(weft_group_init(&g, 0));
     for (int i = 0; i < 3; i++)

@@ -457,7 +457,7 @@ TEST_EACH_KIND(next_times_out_and_leaves_the_group_as_it_was)
     CHECK_EQ(weft_group_spawn(&g, t->kind, sleep_long, &cancelled_below), 0);
     CHECK_ERR(weft_group_next(&g, NULL, weft_at_once()), -ETIMEDOUT);
     CHECK_ERR(weft_group_next(&g, NULL, weft_after(WEFT_MS)), -ETIMEDOUT);
-    CHECK_EQ(cancelled_below, 0);
+    CHECK_EQ(LOAD(cancelled_below), 0);
     CHECK(!weft_group_is_cancelled(&g));
     weft_group_cancel(&g);
     CHECK_EQ(weft_group_next(&g, NULL, weft_never()), 1);
@@ -495,7 +495,7 @@ static int next_until_cancelled(void *arg)
     CHECK_OK(weft_group_init(&g, WEFT_COLLECT));
     CHECK_EQ(weft_group_spawn(&g, inner_kind, sleep_long, &cancelled_below), 0);
     CHECK_ERR(weft_group_next(&g, NULL, weft_never()), -ECANCELED);
-    CHECK_EQ(cancelled_below, 0);
+    CHECK_EQ(LOAD(cancelled_below), 0);
     CHECK_ERR(weft_group_wait(&g, weft_never()), -ECANCELED);
     CHECK_EQ(cancelled_below, 1);
     weft_group_fini(&g);

@@ -182,8 +182,8 @@ static weft_time runs_at[5];
 static int note_time(void *arg)
 {
     (void)arg;
-    runs_at[fired] = weft_now();
-    return ++fired == 5 ? -1 : 0;
+    runs_at[LOAD(fired)] = weft_now();
+    return ADD(fired, 1) == 5 ? -1 : 0;
 }
 
 TEST(a_timer_at_once_counts_its_periods_from_the_start)
@@ -207,7 +207,7 @@ static int stop_self(void *arg)
 {
     (void)arg;
     CHECK_ERR(weft_timer_stop(&self_stopping), -EDEADLK);
-    fired++;
+    ADD(fired, 1);
     return -1;
 }
 
