@@ -10,9 +10,11 @@
 #define __has_feature(x) 0
 #endif
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#define NOT_UNDER_TSAN() SKIP("a fork of many threads starts no more under ThreadSanitizer")
+#define FORKS_AMONG_THREADS() SKIP("a fork of many threads starts no more under ThreadSanitizer")
+#elif defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define FORKS_AMONG_THREADS() SKIP("AddressSanitizer's allocator may be locked in a fork's child")
 #else
-#define NOT_UNDER_TSAN() ((void)0)
+#define FORKS_AMONG_THREADS() ((void)0)
 #endif
 
 static int give(void *arg)
@@ -417,7 +419,7 @@ static void wait_for_child(pid_t pid)
 
 TEST_EACH_KIND_REAL(a_forked_child_uses_weft_afresh, "processes")
 {
-    NOT_UNDER_TSAN();
+    FORKS_AMONG_THREADS();
     static weft_lock lock = WEFT_LOCK_INIT, mine = WEFT_LOCK_INIT;
     weft_group g;
     weft_task task;
@@ -481,7 +483,7 @@ static int fork_as_a_call(void *arg)
 
 TEST_EACH_KIND_REAL(a_task_may_fork, "processes")
 {
-    NOT_UNDER_TSAN();
+    FORKS_AMONG_THREADS();
     weft_group g;
     CHECK_OK(weft_group_init(&g, 0));
     for (int i = 0; i < 4; i++)
@@ -511,7 +513,7 @@ static int keep_busy(void *arg)
 
 TEST_REAL(forks_while_workers_run, "processes")
 {
-    NOT_UNDER_TSAN();
+    FORKS_AMONG_THREADS();
     weft_group g;
     CHECK_OK(weft_group_init(&g, 0));
     for (int i = 0; i < 3; i++)
