@@ -1,0 +1,78 @@
+/* A seed that fails once fails always: the same seed gives the same trace in another process. */
+#include "until.h"
+
+static weft_queue queue;
+static weft_lock lock = WEFT_LOCK_INIT;
+static long total;
+
+static int produce(void *arg)
+{
+    for (int i = 0; i < 5; i++) {
+        int r = weft_queue_put(&queue, &i, sizeof i, weft_after((weft_span)(intptr_t)arg * WEFT_MS));
+        CHECK(r == 0 || r == -ETIMEDOUT);
+    }
+    weft_queue_close(&queue);
+    return 0;
+}
+
+static int consume(void *arg)
+{
+    int value;
+    (void)arg;
+    while (weft_queue_get(&queue, &value, sizeof value, weft_never()) == 1) {
+        weft_lock_enter(&lock);
+        total += value;
+        CHECK_EQ(weft_sleep(weft_after(WEFT_US)), 0);
+        weft_lock_leave(&lock);
+    }
+    return 0;
+}
+
+static int square(void *arg)
+{
+    *(int *)arg *= *(int *)arg;
+    return weft_yield();
+}
+
+static int ticks(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+TEST(a_sample_of_everything)
+{
+    weft_group g;
+    int slots[2], items[9] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+    weft_timer timer;
+    CHECK_OK(weft_queue_init(&queue, slots, 2, sizeof *slots, 0));
+    weft_queue_producers(&queue, 3);
+    CHECK_EQ(weft_timer_start(&timer, weft_after(WEFT_MS), WEFT_MS, ticks, NULL, WEFT_DAEMON), 0);
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 1; i <= 3; i++) {
+        CHECK_EQ(weft_group_spawn(&g, i == 2 ? WEFT_THREAD : WEFT_COROUTINE, produce,
+                                  (void *)(intptr_t)i),
+                 0);
+        CHECK_EQ(weft_group_spawn(&g, i == 3 ? WEFT_THREAD : WEFT_COROUTINE, consume, NULL), 0);
+    }
+    CHECK_EQ(weft_map(WEFT_COROUTINE, square, items, 9, weft_never()), 0);
+    CHECK_EQ(items[8], 81);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_GE(weft_timer_stop(&timer), 0);
+    weft_group_fini(&g);
+}
+
+TEST_REAL_LONG(a_seed_gives_the_same_trace_again, "it makes seeded runs itself", 60)
+{
+    char self[400], first[2000], second[2000];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    CHECK_GT(n, 0);
+    self[n] = 0;
+    for (long seed = 1; seed <= t_rounds(t_slow_build() ? 5 : 25); seed++) {
+        const char *command = "WEFT_SEED=%ld WEFT_SEED_REPORT=1 %s --here a_sample_of_everything";
+        CHECK_EQ(t_shell(first, sizeof first, command, seed, self), 0);
+        CHECK_EQ(t_shell(second, sizeof second, command, seed, self), 0);
+        CHECK_SAYS(first, " steps, trace ");
+        CHECK_STR(first, second);
+    }
+}

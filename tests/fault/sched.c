@@ -1,0 +1,144 @@
+/* The n-th allocation and the n-th system call fail, n = 1, 2, ... until none does: clean errors, no
+ * hang, and nothing that was counted is left. */
+#include "test.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <weft.h>
+
+#include "base/alloc.h"
+#include "base/base.h"
+#include "base/sys.h"
+
+static long left;
+static bool hit;
+
+static bool count_down(void)
+{
+    if (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) != 0)
+        return false;
+    hit = true;
+    return true;
+}
+
+static bool fail_alloc(void)
+{
+    return count_down();
+}
+
+/* Sleeps and wakes have no error that a caller could see. */
+static long fail_call(long nr)
+{
+    static const struct {
+        long nr, error;
+    } errors[] = {
+        { SYS_mmap, -ENOMEM },
+        { SYS_mprotect, -ENOMEM },
+        { SYS_epoll_create1, -EMFILE },
+        { SYS_eventfd2, -EMFILE },
+        { SYS_epoll_ctl, -ENOMEM },
+        { SYS_clone3, -EAGAIN },
+        { SYS_sched_getaffinity, -EPERM },
+        { SYS_openat, -EMFILE },
+        { SYS_getrandom, -EAGAIN },
+        { SYS_membarrier, -ENOSYS },
+    };
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if (nr == errors[i].nr)
+            return count_down() ? errors[i].error : 0;
+    return 0;
+}
+
+static int give(void *arg)
+{
+    return (int)(intptr_t)arg;
+}
+
+static int set_local(void *arg)
+{
+    int r = weft_local_set(arg, arg);
+    return r == -ENOMEM ? r : weft_yield();
+}
+
+static void deferred(void *arg)
+{
+    (void)arg;
+}
+
+static int defer(void *arg)
+{
+    return weft_defer(deferred, arg);
+}
+
+struct job {
+    long a[8];
+};
+
+static int run_job(void *arg)
+{
+    ((struct job *)arg)->a[0]++;
+    return 0;
+}
+
+static weft_local local = WEFT_LOCAL_INIT(NULL);
+
+/* Everything that may fail; each failure is one of these, and the group tells it too. */
+static bool is_clean(int r)
+{
+    return r >= 0 || r == -ENOMEM || r == -EAGAIN || r == -EMFILE || r == -ECANCELED || r == -EPERM;
+}
+
+static int scenario(void *arg)
+{
+    weft_group g;
+    struct job job = { { 0 } };
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task, .stack = 128 * 1024 };
+    int worst = 0, r;
+    (void)arg;
+    if ((r = weft_group_init(&g, 0)) < 0)
+        return r; /* no memory for the thread's record */
+#define TRY(call) ((r = (call)) < 0 ? (void)(CHECK(is_clean(r)), worst = r) : (void)0)
+    TRY(weft_group_spawn(&g, WEFT_COROUTINE, give, NULL));
+    TRY(weft_group_spawn(&g, WEFT_THREAD, give, NULL));
+    TRY(weft_group_spawn(&g, WEFT_COROUTINE, set_local, &local));
+    TRY(weft_group_spawn(&g, WEFT_COROUTINE, defer, NULL));
+    TRY(weft_group_spawn_job(&g, WEFT_COROUTINE, run_job, &job));
+    TRY(weft_group_spawn_with(&g, WEFT_COROUTINE, give, NULL, &more));
+    r = weft_group_wait(&g, weft_never());
+    CHECK(is_clean(r));
+    if (worst < 0)
+        CHECK_LT(r, 0); /* a failed spawn is a failed task */
+    weft_group_fini(&g);
+    return r;
+}
+
+static void rounds(void)
+{
+    for (long n = 1;; n++) {
+        hit = false;
+        __atomic_store_n(&left, n, __ATOMIC_RELAXED);
+        CHECK(is_clean(scenario(NULL)));
+        CHECK(is_clean(weft_run(scenario, NULL)));
+        CHECK_EQ(weft_stop(weft_after(10 * WEFT_SEC)), 0);
+        CHECK(is_clean(weft_run(scenario, NULL)));
+        CHECK_EQ(weft_stop(weft_after(10 * WEFT_SEC)), 0);
+        if (!hit)
+            return;
+        __atomic_store_n(&left, 0, __ATOMIC_RELAXED);
+        CHECK_EQ(scenario(NULL), 0); /* and after a failure all is as before */
+        CHECK_EQ(weft_stop(weft_after(10 * WEFT_SEC)), 0);
+    }
+}
+
+TEST_REAL_LONG(every_allocation_may_fail, "many runtimes", 120)
+{
+    weft__alloc_fault = fail_alloc;
+    rounds();
+}
+
+TEST_REAL_LONG(every_system_call_may_fail, "many runtimes", 120)
+{
+    weft__sys_fault = fail_call;
+    rounds();
+}
