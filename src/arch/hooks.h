@@ -44,6 +44,8 @@ void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+void __tsan_release(void *at);
+void __tsan_acquire(void *at);
 #endif
 
 /* A stack begins a life; thread: it is the calling thread's own. */
@@ -99,6 +101,25 @@ static WEFT__ALWAYS_INLINE void weft__hooks_renew(struct weft__hooks *h)
     __tsan_destroy_fiber(old);
 #else
     (void)h;
+#endif
+}
+
+/* What the kernel hands from one thread to another, by epoll: ThreadSanitizer does not see it go. */
+static inline void weft__hooks_hand_in(void *what)
+{
+#if defined(WEFT_TSAN)
+    __tsan_release(what);
+#else
+    (void)what;
+#endif
+}
+
+static inline void weft__hooks_hand_out(void *what)
+{
+#if defined(WEFT_TSAN)
+    __tsan_acquire(what);
+#else
+    (void)what;
 #endif
 }
 

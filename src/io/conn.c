@@ -146,7 +146,7 @@ static void on_event(struct weft__source *source, uint16_t generation, uint32_t 
         return;
     }
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        conn->finished = true;
+        store_relaxed(&conn->finished, true);
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         conn->edge_in = true;
         reader = weft__claim_first(readers(conn));
@@ -360,7 +360,7 @@ static bool has_more(struct weft_conn *conn)
     char byte;
     if (conn->error)
         return true;
-    if (conn->drain == UNTOUCHED || (conn->drain == EMPTIED && !conn->finished))
+    if (conn->drain == UNTOUCHED || (conn->drain == EMPTIED && !load_relaxed(&conn->finished)))
         return false;
     ssize_t n = weft__sys_recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && n != -EAGAIN)

@@ -316,6 +316,8 @@ static void *worker_main(void *arg)
 static void exit_handler(void);
 static void fork_before(void), fork_parent(void), fork_child(void);
 
+static struct weft__worker *spares[WEFT__WORKERS_MAX];
+
 static void free_workers(void)
 {
     for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
@@ -324,7 +326,7 @@ static void free_workers(void)
         if (!worker || worker->live) /* tasks that outlived the grace: who wakes one comes here */
             continue;
         weft__worker_close(worker);
-        weft__release(worker, sizeof *worker);
+        spares[i] = worker; /* never freed: a thread that just woke a task of it may look at it still */
     }
     weft__rt.workers_count = weft__rt.lanes_count = 0;
 }
@@ -332,7 +334,8 @@ static void free_workers(void)
 static int make_workers(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        struct weft__worker *worker = weft__alloc(sizeof *worker, 64);
+        struct weft__worker *worker = spares[i] ? spares[i] : weft__alloc(sizeof *worker, 64);
+        spares[i] = NULL;
         int r = worker ? 0 : -ENOMEM;
         if (worker) {
             weft__worker_init(worker, i);

@@ -443,7 +443,7 @@ int weft_task_info(weft_task task, struct weft_task_info *out)
     *out = (struct weft_task_info){
         .size = sizeof *out,
         .task = task,
-        .kind = found->flags & WEFT__FOREIGN ? 0 : found->kind,
+        .kind = load_relaxed(&found->flags) & WEFT__FOREIGN ? 0 : found->kind,
         .worker = worker ? (int)worker->index : -1,
         .site = found->site,
         .state = state,

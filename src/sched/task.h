@@ -123,6 +123,7 @@ struct weft__source {
 
 static inline uint64_t weft__source_data(struct weft__source *source, uint16_t generation)
 {
+    weft__hooks_hand_in(source);
     return (uint64_t)(uintptr_t)source | (uint64_t)generation << 48;
 }
 

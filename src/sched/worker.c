@@ -392,6 +392,7 @@ static int dispatch(struct weft__worker *worker, int64_t timeout, bool own)
         uint64_t data = events[i].data.u64, count;
         if (data) {
             struct weft__source *source = (struct weft__source *)(uintptr_t)(data << 16 >> 16);
+            weft__hooks_hand_out(source);
             source->ready(source, (uint16_t)(data >> 48), events[i].events, worker);
             found++;
         } else if (own) {
@@ -694,7 +695,8 @@ void weft__worker_close(struct weft__worker *worker)
         weft__sys_close(worker->wake_fd);
     if (worker->epfd >= 0)
         weft__sys_close(worker->epfd);
-    worker->wake_fd = worker->epfd = -1;
+    worker->epfd = -1;
+    store_relaxed(&worker->wake_fd, -1);
     for (int class = 0; class < WEFT__STACK_CLASSES; class++) {
         struct weft__task *task;
         while ((task = worker->stacks[class])) {

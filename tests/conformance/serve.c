@@ -553,6 +553,7 @@ TEST_EACH_KIND_REAL(a_detached_descriptor_is_a_plain_one_at_once, REAL)
 {
     struct server s;
     listen_for(&s, detaches);
+    s.options.on_open = NULL;
     s.options.on_close = NULL;
     begin(&s, WEFT_COROUTINE);
     for (int round = 0; round < 8; round++) {
