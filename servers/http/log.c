@@ -6,10 +6,8 @@
 
 void http_log_flush(struct http_exchange *x)
 {
-    /* A log that cannot be written is no reason to stop serving. */
-    if (x->log_size > 0 &&
-        weft_write(x->server->config.log, x->log, x->log_size, weft_after(WEFT_SEC)) < 0)
-        x->server->config.log = -1;
+    if (x->log_size > 0) /* one that cannot be written is no reason to stop serving */
+        (void)!weft_write(x->server->config.log, x->log, x->log_size, weft_after(WEFT_SEC));
     x->log_size = 0;
 }
 

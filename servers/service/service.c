@@ -39,6 +39,7 @@ static int watch(void *arg)
 
 int service_end_on_signals(weft_group *group)
 {
+    signal(SIGPIPE, SIG_IGN); /* whoever reads the log may go */
     int r = weft_signal_init(&ends, (const int[]){ SIGTERM, SIGINT }, 2);
     return r < 0 ? r
                  : weft_group_spawn(weft_background(), WEFT_COROUTINE | WEFT_DAEMON, watch, group);

@@ -9,7 +9,7 @@
  * Returns   how many connections that leaves room for, with some to spare for files */
 size_t service_raise_descriptors(void);
 
-/* End a group at the first SIGTERM or SIGINT, and the process at the second, at once.
+/* End a group at the first SIGTERM or SIGINT, and the process at the second, at once; ignore SIGPIPE.
  *   group  cancelled at the first one; it must live until weft_run returns
  * Returns   0; the error of weft_signal_init, weft_group_spawn
  */

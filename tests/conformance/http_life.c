@@ -167,6 +167,24 @@ TEST_REAL(without_descriptors_it_says_503_and_recovers, REAL)
     stop(&s);
 }
 
+TEST_REAL(a_log_that_nobody_reads_any_more_ends_nothing, REAL)
+{
+    int log[2];
+    char line[256];
+    CHECK_EQ(pipe2(log, O_CLOEXEC), 0);
+    put_text(www(t), "hello.txt", "hello");
+    server_stdout = log[1];
+    struct server s = start(t, "--log", "-", NULL);
+    close(log[1]);
+    int fd = dial(&s);
+    CHECK_EQ(get(fd, "/hello.txt").status, 200);
+    CHECK(read(log[0], line, sizeof line) > 0);
+    close(log[0]);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(get(fd, "/hello.txt").status, 200);
+    stop(&s);
+}
+
 TEST_REAL(words_of_the_command_are_checked, REAL)
 {
     static const struct {

@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static int server_stdout = -1; /* given to servers that are started; -1: the test's own */
+
 struct server {
     pid_t pid;
     int port;
@@ -113,6 +115,8 @@ static inline struct server start(struct test *t, ...)
     if (s.pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(says[1], STDERR_FILENO);
+        if (server_stdout >= 0)
+            dup2(server_stdout, STDOUT_FILENO);
         execv(words[0], (char **)(uintptr_t)words);
         _exit(127);
     }
