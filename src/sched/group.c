@@ -268,9 +268,8 @@ void weft__group_keep(struct weft__task *task)
         tell(waiter);
 }
 
-void weft__group_joined(weft_task handle, struct weft__task *task)
+void weft__group_joined(weft_group *group, weft_task handle, struct weft__task *task)
 {
-    weft_group *group = task->base.group;
     struct weft__task *before = NULL, *at;
     weft__word_lock(&group->_spin);
     for (at = group->_ended; at && at != task; at = at->next)
@@ -734,7 +733,8 @@ void weft__group_cancel_all(weft_group *group)
     exchange_seq_cst(&group->_cancelled, 1);
     for (struct weft__member *m = group->_children; m; m = m->next) {
         struct weft__task *task = m->task;
-        if (!task->worker || (self && self->worker == task->worker))
+        struct weft__worker *worker = load_relaxed(&task->worker);
+        if (!worker || (self && self->worker == worker))
             weft__cancel_deliver(task);
         else
             weft__cancel_send(task);

@@ -494,7 +494,8 @@ static void exit_handler(void)
     exchange_seq_cst(&weft__rt.state, WEFT__GONE); /* workers freeze when they next look */
     for (unsigned i = 0; i < weft__rt.workers_count; i++)
         weft__wake(weft__rt.workers[i]);
-    self->worker = NULL; /* should a destructor wait, it waits as a thread */
+    if (self->worker)
+        store_relaxed(&self->worker, (struct weft__worker *)NULL); /* should a destructor wait, it waits as a thread */
 }
 
 static void shut(unsigned from)

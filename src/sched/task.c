@@ -126,14 +126,15 @@ int weft_task_join(weft_task task, struct weft_exit *out, weft_deadline deadline
         return -ESRCH;
     }
     if (flags & WEFT__ENDED) {
-        bool forget = weft__group_is_background(found->base.group);
+        weft_group *group = found->base.group;
+        bool forget = weft__group_is_background(group);
         if (out)
             fill_exit(out, found);
         store_relaxed(&found->joined, true);
         weft__job_back(found);
         weft__word_unlock(&found->word);
         if (forget)
-            weft__group_joined(task, found);
+            weft__group_joined(group, task, found);
         return 0;
     }
     struct weft__wait_node node = { .value = out };

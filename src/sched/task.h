@@ -346,7 +346,8 @@ void weft__group_publish(weft_group *group, uint32_t count);
 uint64_t weft__group_add(weft_group *group, uint64_t n); /* to its count; what it is after */
 void weft__group_keep(struct weft__task *task);
 void weft__group_fail(weft_group *group, uint64_t who, int err);
-void weft__group_joined(weft_task handle, struct weft__task *task); /* a background one: forget it */
+/* A background task has been joined: forget it, if it is not forgotten yet. */
+void weft__group_joined(weft_group *group, weft_task handle, struct weft__task *task);
 void weft__job_back(struct weft__task *task); /* with the joiners' spin bit held, or alone */
 /* Start fn(arg) in a group from an event: no task is the caller. worker: whose queue, NULL: anyone's. */
 int weft__group_spawn_event(weft_group *group, struct weft__worker *worker, weft_fn *fn, void *arg,

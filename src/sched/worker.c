@@ -122,6 +122,10 @@ static void give_up(struct weft__worker *worker, const struct weft__closure *clo
 
 static bool take_closure(struct weft__worker *worker, struct weft__closure *out)
 {
+    /* Now and then the other way round: tasks that spawn their successors starve nobody. */
+    if (unlikely(worker->budget % 16 == 0) &&
+        (weft__deque_pop(&worker->fork, NULL, out) || weft__deque_take_own(&worker->fifo, out)))
+        return true;
     /* Others push to `own`, and may replace its ring: its taker is counted as a thief is. */
     if ((weft__deque_length(&worker->own) > 0 && weft__deque_take(&worker->own, out)) ||
         weft__deque_take_own(&worker->fifo, out) ||
