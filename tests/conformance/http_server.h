@@ -114,6 +114,7 @@ static inline struct server start(struct test *t, ...)
     s.pid = fork();
     if (s.pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGPIPE, SIG_DFL); /* an ignored one would be inherited */
         dup2(says[1], STDERR_FILENO);
         if (server_stdout >= 0)
             dup2(server_stdout, STDOUT_FILENO);
