@@ -555,6 +555,26 @@ TEST(tasks_of_one_worker_start_in_order_and_exclude_each_other)
     weft_group_fini(&g);
 }
 
+static int count_up(void *counter)
+{
+    ++*(int *)counter;
+    return 0;
+}
+
+TEST(a_plain_thread_may_fill_a_group_of_one_worker_while_it_runs)
+{
+    weft_group g;
+    for (int round = 0; round < 20; round++) {
+        int counter = 0; /* bare: no two run at once */
+        CHECK_OK(weft_group_init(&g, WEFT_ONE_WORKER));
+        for (int i = 0; i < 1000; i++)
+            CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, count_up, &counter), 0);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_EQ(counter, 1000);
+        weft_group_fini(&g);
+    }
+}
+
 static int first_worker = -1;
 
 static int see_worker(void *arg)
