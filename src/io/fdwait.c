@@ -165,7 +165,10 @@ static int thread_wait(struct weft__task *self, struct fd_node *node, int fd, in
         fd = -1; /* somebody else was first: the ring is on its way */
         until = INT64_MAX;
     }
-    store_relaxed(&self->sleeping, 0);
+    if (mine)
+        store_relaxed(&self->sleeping, 0);
+    else
+        (void)load_acquire(&self->sleeping); /* 0 since before the ring: the waker is done with us */
     return weft__outcome(self);
 }
 

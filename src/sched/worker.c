@@ -370,7 +370,7 @@ void weft__wake(struct weft__worker *worker)
     uint32_t state = load_seq_cst(&worker->state);
     if (state == WEFT__PARKED && swap_seq_cst(&worker->state, &state, WEFT__RUNNING)) {
         uint64_t one = 1;
-        weft__sys_write(worker->wake_fd, &one, sizeof one);
+        weft__sys_write(load_relaxed(&worker->wake_fd), &one, sizeof one);
     }
 }
 

@@ -65,31 +65,41 @@ struct op {
     weft_task task;
 };
 
+static void tell(struct op *op, ssize_t result)
+{
+    __atomic_store_n(&op->result, result, __ATOMIC_RELEASE);
+}
+
+static ssize_t told(struct op *op)
+{
+    return __atomic_load_n(&op->result, __ATOMIC_ACQUIRE);
+}
+
 static int do_read(void *arg)
 {
     struct op *op = arg;
-    op->result = weft_read(op->fd, op->buf, op->size, op->deadline);
+    tell(op, weft_read(op->fd, op->buf, op->size, op->deadline));
     return 0;
 }
 
 static int do_write(void *arg)
 {
     struct op *op = arg;
-    op->result = weft_write(op->fd, op->buf, op->size, op->deadline);
+    tell(op, weft_write(op->fd, op->buf, op->size, op->deadline));
     return 0;
 }
 
 static int do_accept(void *arg)
 {
     struct op *op = arg;
-    op->result = weft_accept(op->fd, NULL, op->deadline);
+    tell(op, weft_accept(op->fd, NULL, op->deadline));
     return 0;
 }
 
 static int do_poll(void *arg)
 {
     struct op *op = arg;
-    op->result = weft_poll(op->fd, (int)op->size, op->deadline);
+    tell(op, weft_poll(op->fd, (int)op->size, op->deadline));
     return 0;
 }
 
@@ -588,7 +598,7 @@ IO(a_plain_close_under_a_waiter_does_not_spoil_the_number)
     CHECK_EQ(again[0], fds[0]);
     struct op second = { again[0], &new, 1, weft_never(), 0, { 0 } };
     CHECK_OK(weft_task_cancel(first.task));
-    while (first.result == 12345)
+    while (told(&first) == 12345)
         nap();
     start(do_read, &second);
     until_it_waits(&second, "read");
@@ -614,7 +624,7 @@ IO(a_duplicate_waits_for_itself)
         until_it_waits(&first, "read");
         until_it_waits(&second, "read");
         CHECK_OK(weft_close(fds[0]));
-        while (first.result == 12345)
+        while (told(&first) == 12345)
             nap();
         CHECK_ERR(first.result, -EBADF);
         until_it_waits(&second, "read");
@@ -1383,7 +1393,7 @@ IO(a_childs_close_disturbs_no_waiter_of_its_parent)
     int status;
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK_EQ(status, 0);
-    CHECK_EQ(op.result, 12345);
+    CHECK_EQ(told(&op), 12345);
     CHECK_EQ(weft_write(fds[1], "p", 1, weft_never()), 1);
     finish();
     CHECK_EQ(op.result, 1);
