@@ -311,6 +311,7 @@ static int inject(const struct weft__closure *closure)
 static int enqueue(weft_group *group, struct weft__task *self, const struct weft__closure *closure)
 {
     struct weft__worker *worker = self ? self->worker : NULL;
+    bool visiting = weft__visit_begin();
     int r;
     if (group->_flags & WEFT_ONE_WORKER) {
         struct weft__worker *home = home_of(group, self);
@@ -330,6 +331,7 @@ static int enqueue(weft_group *group, struct weft__task *self, const struct weft
     } else {
         r = inject(closure);
     }
+    weft__visit_end(visiting);
     return r;
 }
 

@@ -320,6 +320,8 @@ static struct weft__worker *spares[WEFT__WORKERS_MAX];
 
 static void free_workers(void)
 {
+    while (load_seq_cst(&weft__rt.visitors)) /* each is a few instructions from leaving */
+        weft__sys_sched_yield();
     for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
         struct weft__worker *worker = weft__rt.workers[i];
         weft__rt.workers[i] = NULL;
@@ -685,7 +687,7 @@ static void fork_child(void)
     weft__rt.workers_count = weft__rt.lanes_count = 0;
     weft__solo_end();
     weft__deque_fini(&weft__rt.injector);
-    weft__rt.parked = weft__rt.spinning = 0;
+    weft__rt.parked = weft__rt.spinning = weft__rt.visitors = 0;
     weft__rt.outside_started = weft__rt.outside_ended = 0;
     running = NULL;
     weft__rt.generation++;

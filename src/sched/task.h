@@ -188,6 +188,7 @@ struct weft__runtime {
     struct weft__deque injector; /* closures from outside; pushed under its spin */
     weft__spin injector_spin;
     weft_group background, daemons;
+    uint32_t visitors; /* atomic: threads, no workers, that may be touching a worker's descriptors */
     uint32_t threads;  /* atomic: threads that may use weft: with a record, or helpers */
     uint32_t hooks_count;
     uint64_t outside_started; /* atomic: closures spawned by threads, thread tasks among them */
@@ -279,6 +280,23 @@ int weft__worker_open(struct weft__worker *worker); /* its descriptors */
 void weft__worker_close(struct weft__worker *worker);
 void weft__worker_loop(struct weft__worker *worker, bool (*done)(struct weft__worker *worker));
 void weft__ready(struct weft__task *task);  /* claimed: let it run; the last touch of it */
+/* A thread that is no worker says so around what may wake one: a worker's descriptors are not closed, and
+ * their numbers not used again, under its hands. A worker itself is joined before. */
+static inline bool weft__visit_begin(void)
+{
+    const struct weft__task *self = weft__current;
+    if (likely(self && self->worker))
+        return false;
+    __atomic_fetch_add(&weft__rt.visitors, 1, __ATOMIC_SEQ_CST);
+    return true;
+}
+
+static inline void weft__visit_end(bool visiting)
+{
+    if (visiting)
+        __atomic_fetch_sub(&weft__rt.visitors, 1, __ATOMIC_RELEASE);
+}
+
 void weft__wake(struct weft__worker *worker);
 void weft__wake_one(void);                  /* there is work to share: wake a worker if one sleeps */
 void weft__cancel_send(struct weft__task *task);

@@ -145,12 +145,14 @@ int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span period, w
         arm(timer, self->worker);
         weft__word_unlock(&timer->_word);
     } else {
+        bool visiting = weft__visit_begin();
         struct weft__worker *worker = weft__place();
         timer->_worker = worker;
         timer->_state = ARMED;
         post(timer);
         weft__word_unlock(&timer->_word);
         weft__wake(worker);
+        weft__visit_end(visiting);
     }
     weft__point("timer start");
     return 0;
@@ -186,6 +188,7 @@ int weft_timer_stop(weft_timer *timer)
             return -EDEADLK;
         }
         if (!(timer->_state & STOP)) {
+            bool visiting = weft__visit_begin();
             timer->_state |= STOP;
             if ((timer->_state & STATE) == ARMED) {
                 post(timer);
@@ -196,6 +199,7 @@ int weft_timer_stop(weft_timer *timer)
             weft__word_unlock(&timer->_word);
             if (worker)
                 weft__wake(worker);
+            weft__visit_end(visiting);
             if (running.id)
                 weft_task_cancel(running);
             weft__word_lock(&timer->_word);

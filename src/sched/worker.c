@@ -304,12 +304,14 @@ void weft__ready(struct weft__task *task)
         weft__push_ready(worker, task);
         return;
     }
+    bool visiting = weft__visit_begin();
     struct weft__task *head = load_relaxed(&worker->inbox);
     do
         task->next = head;
     while (!swap_seq_cst(&worker->inbox, &head, task));
     if (!head)
         weft__wake(worker); /* who found it filled knows that the first one has seen to that */
+    weft__visit_end(visiting);
 }
 
 void weft__cancel_send(struct weft__task *task)
@@ -317,12 +319,14 @@ void weft__cancel_send(struct weft__task *task)
     struct weft__worker *worker = load_relaxed(&task->worker);
     if (exchange_acq_rel(&task->cancel_queued, 1))
         return; /* on its way already; who takes it looks at life after that */
+    bool visiting = weft__visit_begin();
     struct weft__task *head = load_relaxed(&worker->cancels);
     do
         task->cancel_next = head;
     while (!swap_seq_cst(&worker->cancels, &head, task));
     if (!head)
         weft__wake(worker);
+    weft__visit_end(visiting);
 }
 
 static bool drain_inbox(struct weft__worker *worker)
