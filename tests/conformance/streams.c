@@ -439,6 +439,18 @@ IN_KIND(a_job_is_copied_there_and_back)
 
 /* -- signals ------------------------------------------------------------------------------------------ */
 
+/* ThreadSanitizer holds signals back while a thread is in a system call that it does not know. */
+#if defined(__SANITIZE_THREAD__)
+#define NO_SIGNALS_UNDER_TSAN SKIP("ThreadSanitizer")
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NO_SIGNALS_UNDER_TSAN SKIP("ThreadSanitizer")
+#endif
+#endif
+#ifndef NO_SIGNALS_UNDER_TSAN
+#define NO_SIGNALS_UNDER_TSAN ((void)0)
+#endif
+
 static int old_handler_ran;
 
 static void old_handler(int signo)
@@ -467,6 +479,7 @@ IN_KIND(everyone_who_wants_a_signal_gets_it)
     const int both[] = { SIGUSR1, SIGUSR2 };
     weft_task tasks[WANTERS];
     struct sigaction action = { .sa_handler = old_handler }, now;
+    NO_SIGNALS_UNDER_TSAN;
     CHECK_OK(sigaction(SIGUSR1, &action, NULL));
     for (int i = 0; i < WANTERS; i++) {
         CHECK_OK(weft_signal_init(&w[i].signal, both, i < 2 ? 2 : 1));
