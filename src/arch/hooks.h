@@ -49,7 +49,7 @@ void __tsan_acquire(void *at);
 #endif
 
 /* A stack begins a life; thread: it is the calling thread's own. */
-static inline void weft__hooks_begin(struct weft__hooks *h, const void *bottom, size_t size,
+static WEFT__ALWAYS_INLINE void weft__hooks_begin(struct weft__hooks *h, const void *bottom, size_t size,
                                      _Bool thread)
 {
 #if defined(WEFT_ASAN)
@@ -82,7 +82,7 @@ static WEFT__ALWAYS_INLINE void weft__hooks_leave(struct weft__hooks *from, stru
 #endif
 }
 
-static inline void weft__hooks_arrive(struct weft__hooks *self)
+static WEFT__ALWAYS_INLINE void weft__hooks_arrive(struct weft__hooks *self)
 {
 #if defined(WEFT_ASAN)
     __sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
@@ -105,7 +105,7 @@ static WEFT__ALWAYS_INLINE void weft__hooks_renew(struct weft__hooks *h)
 }
 
 /* What the kernel hands from one thread to another, by epoll: ThreadSanitizer does not see it go. */
-static inline void weft__hooks_hand_in(void *what)
+static WEFT__ALWAYS_INLINE void weft__hooks_hand_in(void *what)
 {
 #if defined(WEFT_TSAN)
     __tsan_release(what);
@@ -114,7 +114,7 @@ static inline void weft__hooks_hand_in(void *what)
 #endif
 }
 
-static inline void weft__hooks_hand_out(void *what)
+static WEFT__ALWAYS_INLINE void weft__hooks_hand_out(void *what)
 {
 #if defined(WEFT_TSAN)
     __tsan_acquire(what);
@@ -124,7 +124,7 @@ static inline void weft__hooks_hand_out(void *what)
 }
 
 /* The life has ended; called on another stack. */
-static inline void weft__hooks_end(struct weft__hooks *h)
+static WEFT__ALWAYS_INLINE void weft__hooks_end(struct weft__hooks *h)
 {
 #if defined(WEFT_TSAN)
     __tsan_destroy_fiber(h->fiber);

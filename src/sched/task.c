@@ -34,7 +34,7 @@ struct weft__task *weft__task_at(uint32_t slot)
     if (!task->low) {
         size_t size;
         task->low = weft__stack_low(slot, &size);
-        task->slot = slot;
+        store_relaxed(&task->slot, slot);
         weft__record_birth(task);
     }
     return task;
@@ -411,7 +411,7 @@ static void list_one(struct weft__task *task, void *ctx)
     if (list->count < list->max)
         list->out[list->count] = weft__handle(task);
     list->count++;
-    list->unstarted += task->slot < WEFT__RECORDS && !load_relaxed(&task->worker);
+    list->unstarted += load_relaxed(&task->slot) < WEFT__RECORDS && !load_relaxed(&task->worker);
 }
 
 size_t weft_task_list(weft_task *out, size_t max)

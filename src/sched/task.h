@@ -216,7 +216,7 @@ static inline bool weft__is_coroutine(const struct weft__task *task)
 
 static inline weft_task weft__handle(const struct weft__task *task)
 {
-    return (weft_task){ (load_relaxed(&task->life) >> 8) << 32 | (task->slot + 1) };
+    return (weft_task){ (load_relaxed(&task->life) >> 8) << 32 | (load_relaxed(&task->slot) + 1) };
 }
 
 /* Begin a life. What a task has put in order at its end (shield, bound, defers, locals, locks, its place

@@ -45,7 +45,7 @@ struct weft__task *weft__record_take(void)
         }
         if (*chunk) {
             task = &(*chunk)[used % CHUNK];
-            task->slot = WEFT__RECORDS + used;
+            store_relaxed(&task->slot, WEFT__RECORDS + used);
             weft__record_birth(task);
             store_release(&used, used + 1);
         }
@@ -116,7 +116,7 @@ struct weft__task *weft__self_slow(void)
     task->kind = 0;
     task->tid = (uint32_t)weft__sys_gettid();
     exit_key_make();
-    if (exit_key_state == 2)
+    if (load_acquire(&exit_key_state) == 2)
         weft__sys_thread_at_exit_set(exit_key, task);
     weft__current = task;
     if (unlikely(load_relaxed(&weft__rt.state) == WEFT__OFF))

@@ -359,9 +359,10 @@ static void drain_cancels(struct weft__worker *worker)
     while (task) {
         struct weft__task *next = task->cancel_next;
         exchange_acq_rel(&task->cancel_queued, 0);
-        if (task->worker == worker)
+        struct weft__worker *home = load_relaxed(&task->worker);
+        if (home == worker)
             weft__cancel_deliver(task);
-        else if (task->worker) /* another life on another worker: it may be meant */
+        else if (home) /* another life on another worker: it may be meant */
             weft__cancel_send(task);
         task = next;
     }
