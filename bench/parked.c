@@ -26,7 +26,8 @@ static int ask(void *arg)
     bench_print_memory("queued", tasks, bench_memory() - before);
     while (started < tasks)
         weft_yield();
-    must(weft_sleep(weft_after(10 * WEFT_MS)), "sleep"); /* at rest: what the burst used is given back */
+    must(weft_sleep(weft_after(10 * WEFT_MS)),
+         "sleep"); /* at rest: what the burst used is given back */
     bench_print_memory("parked", tasks, bench_memory() - before);
     weft_event_set(&go);
     must(weft_group_wait(&all, weft_never()), "wait");

@@ -13,7 +13,9 @@ typedef struct weft_cond { /* private; 64 bytes; zeroed memory is a valid privat
     uint64_t _reserved[5];
 } weft_cond;
 
+/* clang-format off */
 #define WEFT_COND_INIT { 0, 0, 0, 0, { 0, 0, 0, 0, 0 } }
+/* clang-format on */
 
 /* Prepare a condition; flags as weft_lock_init's.
  * Returns   0; -EINVAL, -ENOTSUP

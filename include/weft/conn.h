@@ -47,7 +47,7 @@ struct weft_serve {
                                           (without on_close); or NULL */
     void (*on_close)(weft_conn *conn); /* before the descriptor is closed, in whichever
                                           task; not after a detach; or NULL */
-    size_t stack;    /* of a handler: 0, which is 64 KiB; more is -EINVAL for now */
+    size_t stack; /* of a handler: 0, which is 64 KiB; more is -EINVAL for now */
 };
 
 /* Serve a listening socket until cancelled: accept, and run handler for each connection that has

@@ -13,7 +13,9 @@ typedef struct weft_event { /* private; 64 bytes; zeroed memory is a valid priva
     uint64_t _reserved[5];
 } weft_event;
 
+/* clang-format off */
 #define WEFT_EVENT_INIT { 0, 0, 0, 0, { 0, 0, 0, 0, 0 } }
+/* clang-format on */
 
 /* Prepare an event, not set; flags as weft_lock_init's.
  * Returns   0; -EINVAL, -ENOTSUP

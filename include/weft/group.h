@@ -37,14 +37,14 @@ typedef struct weft_group { /* private; 128 bytes */
     uint32_t _flags;
     uint32_t _spin;
     uint32_t _cancelled;
-    struct weft__member *_children; /* that have waited, so that cancel finds them */
+    struct weft__member *_children;          /* that have waited, so that cancel finds them */
     struct weft__task *_ended, *_ended_last; /* kept: with handles, jobs or WEFT_COLLECT */
-    struct weft__worker *_worker; /* of WEFT_ONE_WORKER */
+    struct weft__worker *_worker;            /* of WEFT_ONE_WORKER */
     struct weft__task *_waiter;
-    uint64_t _ticket; /* of the waiter in weft_group_next */
-    uint64_t _failed; /* the first failure: its task */
-    int32_t _result;  /* and its error */
-    uint32_t _kept;   /* length of _ended */
+    uint64_t _ticket;         /* of the waiter in weft_group_next */
+    uint64_t _failed;         /* the first failure: its task */
+    int32_t _result;          /* and its error */
+    uint32_t _kept;           /* length of _ended */
     struct weft__task *_next; /* told by weft_group_next, forgotten at the next one */
     uint64_t _reserved[3];
 } weft_group;
@@ -53,8 +53,8 @@ typedef struct weft_group { /* private; 128 bytes */
 struct weft_spawn {
     size_t size;      /* sizeof (struct weft_spawn) */
     const char *name; /* copied, 31 bytes kept; NULL: "fn at file:line" */
-    size_t stack;     /* bytes; 0: 64 KiB (coroutine), 8 MiB (thread); up to 256 KiB for a coroutine */
-    weft_task *task;  /* NULL, or where the handle goes before the task can run */
+    size_t stack; /* bytes; 0: 64 KiB (coroutine), 8 MiB (thread); up to 256 KiB for a coroutine */
+    weft_task *task; /* NULL, or where the handle goes before the task can run */
 };
 
 /* Prepare a group.
@@ -81,8 +81,8 @@ WEFT_API int weft_group_init(weft_group *group, unsigned flags);
  * Context   task or thread; never waits, except that the first spawn starts the runtime
  * Cancels   no.   Since 0.1
  */
-WEFT_API int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg, size_t size,
-                                 const struct weft_spawn *more, const char *site);
+WEFT_API int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg,
+                                 size_t size, const struct weft_spawn *more, const char *site);
 
 #define weft_group_spawn(group, kind, fn, arg) \
     weft_group_spawn_at(group, kind, fn, arg, 0, NULL, WEFT_SITE(fn))

@@ -12,7 +12,9 @@ typedef struct weft_local { /* private; static WEFT_LOCAL_INIT works too */
     void (*destroy)(void *value);
 } weft_local;
 
+/* clang-format off */
 #define WEFT_LOCAL_INIT(destroy) { 0, 0, destroy }
+/* clang-format on */
 
 /* The calling task's value. A child does not inherit its parent's.
  * Returns   the value last set by this task; NULL if none

@@ -14,7 +14,9 @@ typedef struct weft_semaphore { /* private; 64 bytes; zeroed: private, value 0, 
     uint64_t _reserved[4];
 } weft_semaphore;
 
+/* clang-format off */
 #define WEFT_SEMAPHORE_INIT(value) { 0, 0, value, 0, 0, 0, { 0, 0, 0, 0 } }
+/* clang-format on */
 
 /* Prepare a semaphore.
  *   value  what can be acquired at first

@@ -36,10 +36,10 @@ typedef struct weft_task {
 
 /* How a task ended. */
 struct weft_exit {
-    size_t size;  /* sizeof (struct weft_exit) */
-    int result;   /* what fn returned; -EOWNERDEAD when a signal ended it */
-    int signal;   /* 0, or the signal that killed the process */
-    bool core;    /* it left a core dump */
+    size_t size;    /* sizeof (struct weft_exit) */
+    int result;     /* what fn returned; -EOWNERDEAD when a signal ended it */
+    int signal;     /* 0, or the signal that killed the process */
+    bool core;      /* it left a core dump */
     bool cancelled; /* weft_task_cancel, its group or its deadline had asked it to end */
 };
 
@@ -108,14 +108,14 @@ WEFT_API int weft_task_rename(const char *name);
 
 /* What is known of a task. */
 struct weft_task_info {
-    size_t size;         /* sizeof (struct weft_task_info) */
+    size_t size; /* sizeof (struct weft_task_info) */
     weft_task task;
-    unsigned kind;       /* enum weft_kind; 0 for a thread that weft did not start */
-    int worker;          /* its worker's number, -1 when it has none */
-    const char *site;    /* where it was spawned, static text; NULL for such a thread */
-    const char *state;   /* "running", "ready", "unstarted", "ended", or what it waits for */
-    int64_t waiting_ns;  /* for how long it has been waiting, about; 0 if it is not */
-    size_t stack;        /* bytes of stack it may use; 0 unknown */
+    unsigned kind;      /* enum weft_kind; 0 for a thread that weft did not start */
+    int worker;         /* its worker's number, -1 when it has none */
+    const char *site;   /* where it was spawned, static text; NULL for such a thread */
+    const char *state;  /* "running", "ready", "unstarted", "ended", or what it waits for */
+    int64_t waiting_ns; /* for how long it has been waiting, about; 0 if it is not */
+    size_t stack;       /* bytes of stack it may use; 0 unknown */
     char name[32];
 };
 
@@ -162,7 +162,7 @@ WEFT_API int weft_shield(struct weft_deadline deadline, weft_fn *fn, void *arg);
 
 /* Hooks on every task's start and end, for tracing and for libraries that keep state a task. */
 struct weft_hooks {
-    size_t size;             /* sizeof (struct weft_hooks) */
+    size_t size;                 /* sizeof (struct weft_hooks) */
     void (*on_start)(void *ctx); /* in the task, before its function; NULL: none */
     void (*on_end)(void *ctx);   /* in the task, after its function and its defers; NULL: none */
     void *ctx;

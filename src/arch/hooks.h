@@ -49,8 +49,8 @@ void __tsan_acquire(void *at);
 #endif
 
 /* A stack begins a life; thread: it is the calling thread's own. */
-static WEFT__ALWAYS_INLINE void weft__hooks_begin(struct weft__hooks *h, const void *bottom, size_t size,
-                                     _Bool thread)
+static WEFT__ALWAYS_INLINE void weft__hooks_begin(struct weft__hooks *h, const void *bottom,
+                                                  size_t size, _Bool thread)
 {
 #if defined(WEFT_ASAN)
     h->fake_stack = NULL;

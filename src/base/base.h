@@ -6,12 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARRAY_LEN(a)                       (sizeof(a) / sizeof *(a))
-#define container_of(member, type, name)   ((type *)(void *)((char *)(member)-offsetof(type, name)))
-#define likely(x)                          __builtin_expect(!!(x), 1)
-#define unlikely(x)                        __builtin_expect(!!(x), 0)
-#define noinline                           __attribute__((__noinline__))
-#define cold                               __attribute__((__cold__, __noinline__))
+#define ARRAY_LEN(a)                     (sizeof(a) / sizeof *(a))
+#define container_of(member, type, name) ((type *)(void *)((char *)(member)-offsetof(type, name)))
+#define likely(x)                        __builtin_expect(!!(x), 1)
+#define unlikely(x)                      __builtin_expect(!!(x), 0)
+#define noinline                         __attribute__((__noinline__))
+#define cold                             __attribute__((__cold__, __noinline__))
 
 /* Atomics on plain fields, so that public structs need no _Atomic (C++ reads the same headers). The
  * memory order is part of the name; what has none here is not used. No fence: clang makes seq_cst

@@ -12,17 +12,18 @@ void weft__report(const char *format, ...) WEFT_PRINTF(1, 2);
 /* A broken contract or our own corruption: report, dump the tasks, abort. Never for input, network,
  * memory or the kernel's answers. */
 _Noreturn void weft__bug(const char *format, ...) WEFT_PRINTF(1, 2);
-#define WEFT_BUG_ON(condition, ...)   \
-    do {                              \
+#define WEFT_BUG_ON(condition, ...)             \
+    do {                                        \
         if (__builtin_expect(!!(condition), 0)) \
-            weft__bug(__VA_ARGS__);   \
+            weft__bug(__VA_ARGS__);             \
     } while (0)
 
 /* Filled by assembly.c: a dump of all tasks. */
 extern void (*weft__bug_dump)(int fd);
 
 #ifdef WEFT_INVARIANTS
-#define weft__assert(condition) WEFT_BUG_ON(!(condition), "%s:%d: %s", __FILE__, __LINE__, #condition)
+#define weft__assert(condition) \
+    WEFT_BUG_ON(!(condition), "%s:%d: %s", __FILE__, __LINE__, #condition)
 #else
 #define weft__assert(condition) ((void)0)
 #endif

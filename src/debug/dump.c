@@ -63,7 +63,8 @@ static void print_task(struct weft__task *task, void *ctx)
     if (worker)
         line(page, " on worker %u", worker->index);
     if (waits)
-        line(page, ": waits for %s for %.3f s", state, (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
+        line(page, ": waits for %s for %.3f s", state,
+             (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
     else
         line(page, ": %s", state);
     if (task->name[0] && task->site)
@@ -84,7 +85,8 @@ int weft_dump(int fd)
                          weft__deque_length(&w->fork)));
     }
     if (weft__deque_length(&weft__rt.injector) > 0)
-        line(&page, "  %lld unstarted from outside\n", (long long)weft__deque_length(&weft__rt.injector));
+        line(&page, "  %lld unstarted from outside\n",
+             (long long)weft__deque_length(&weft__rt.injector));
     weft__task_each(print_task, &page);
     flush(&page);
     return page.error;

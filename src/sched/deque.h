@@ -33,7 +33,7 @@ struct weft__ring;
 
 struct weft__deque {
     int64_t top __attribute__((aligned(64)));    /* thieves */
-    uint32_t thieves; /* atomic: how many may be reading a ring */
+    uint32_t thieves;                            /* atomic: how many may be reading a ring */
     int64_t bottom __attribute__((aligned(64))); /* this and the rest: the owner */
     int64_t limit;           /* up to here bottom may go without a look at top */
     bool alone;              /* only the owner takes: no locked instruction is needed */
@@ -72,9 +72,11 @@ enum { WEFT__SLOT_WORDS = 8 };
 
 typedef uint64_t __attribute__((may_alias)) weft__word;
 
-_Static_assert(sizeof(struct weft__closure) == WEFT__SLOT_WORDS * sizeof(weft__word), "one cache line");
+_Static_assert(sizeof(struct weft__closure) == WEFT__SLOT_WORDS * sizeof(weft__word),
+               "one cache line");
 _Static_assert(offsetof(struct weft__closure, group) == 2 * sizeof(weft__word), "pop looks at it");
-_Static_assert(offsetof(struct weft__closure, u) == 4 * sizeof(weft__word), "words 4 to 6 are often unused");
+_Static_assert(offsetof(struct weft__closure, u) == 4 * sizeof(weft__word),
+               "words 4 to 6 are often unused");
 
 struct weft__slot {
     weft__word words[WEFT__SLOT_WORDS];

@@ -26,8 +26,8 @@
 
 enum {
     PUBLIC_FLAGS = WEFT_FORK | WEFT_ONE_WORKER | WEFT_KEEP_GOING | WEFT_COLLECT,
-    ROUND_OVER = 1 << 16,  /* the next spawn begins a new round */
-    BACKGROUND = 1 << 17,  /* nobody waits, nobody hears of failures */
+    ROUND_OVER = 1 << 16, /* the next spawn begins a new round */
+    BACKGROUND = 1 << 17, /* nobody waits, nobody hears of failures */
     KEPT_IN_BACKGROUND = 4096,
     INLINE_STACK = 16 * 1024 /* a fork task runs as a call if so much is left */
 };
@@ -141,8 +141,8 @@ void weft__group_left(struct weft__member *member, int result)
     struct weft__task *task = member->task;
     bool kept = task->flags & WEFT__KEEP && member == &task->base;
     if (kept) /* before its own failure cancels the group */
-        task->was_cancelled = load_relaxed(&task->life) & WEFT__LIFE_CANCELLED ||
-                              load_relaxed(&group->_cancelled);
+        task->was_cancelled =
+            load_relaxed(&task->life) & WEFT__LIFE_CANCELLED || load_relaxed(&group->_cancelled);
     if (member->linked) {
         weft__word_lock(&group->_spin);
         *(member->prev ? &member->prev->next : &group->_children) = member->next;
@@ -203,7 +203,8 @@ static void forget(struct weft__task *task)
     } else if (weft__current && weft__current->worker) {
         weft__stack_free(weft__current->worker, task);
     } else {
-        weft__stack_give(task->flags & WEFT__LARGE ? WEFT__STACK_256K : WEFT__STACK_64K, &task->slot, 1);
+        weft__stack_give(task->flags & WEFT__LARGE ? WEFT__STACK_256K : WEFT__STACK_64K,
+                         &task->slot, 1);
     }
 }
 
@@ -244,7 +245,8 @@ void weft__group_keep(struct weft__task *task)
         old = task;
     } else {
         task->next = NULL;
-        *(group->_ended ? &group->_ended_last->next : &group->_ended) = task; /* _ended_last: only then */
+        *(group->_ended ? &group->_ended_last->next : &group->_ended) =
+            task; /* _ended_last: only then */
         group->_ended_last = task;
         group->_kept++;
         if (group->_flags & BACKGROUND && group->_kept > KEPT_IN_BACKGROUND)
@@ -394,14 +396,14 @@ static void free_record(struct weft__task *task)
 }
 
 /* With options, a job to bring back, a handle, or a thread: the task has its record at once. */
-static noinline int spawn_record(weft_group *group, struct weft__task *self, unsigned kind, unsigned flags,
-                        weft_fn *fn, void *arg, size_t size, const struct weft_spawn *more,
-                        const char *site)
+static noinline int spawn_record(weft_group *group, struct weft__task *self, unsigned kind,
+                                 unsigned flags, weft_fn *fn, void *arg, size_t size,
+                                 const struct weft_spawn *more, const char *site)
 {
     size_t stack = more ? more->stack : 0;
     bool as_coroutine = kind == WEFT_COROUTINE || weft__rt.seeded;
-    struct weft__task *task =
-        new_record(self, as_coroutine ? WEFT_COROUTINE : kind, kind == WEFT_THREAD ? 256 * 1024 : stack);
+    struct weft__task *task = new_record(self, as_coroutine ? WEFT_COROUTINE : kind,
+                                         kind == WEFT_THREAD ? 256 * 1024 : stack);
     if (!task)
         return count_out(group, self, -ENOMEM);
     task->kind = kind;
@@ -432,10 +434,12 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
     int r;
     if (kind == WEFT_THREAD && as_coroutine) {
         struct weft__worker *lane = weft__seeded_thread_lane();
-        r = lane ? weft__deque_push(&lane->own, &(struct weft__closure){ .group = group, .u.task = task })
+        r = lane ? weft__deque_push(&lane->own,
+                                    &(struct weft__closure){ .group = group, .u.task = task })
                  : -EAGAIN;
     } else if (as_coroutine) {
-        r = enqueue(group, self, &(struct weft__closure){ .group = group, .site = site, .u.task = task });
+        r = enqueue(group, self,
+                    &(struct weft__closure){ .group = group, .site = site, .u.task = task });
     } else {
         weft__word_lock(&group->_spin);
         link_member(&task->base);
@@ -469,8 +473,7 @@ int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg
         if (!fn || flags & ~(unsigned)(WEFT_DAEMON | WEFT_COPY_IN) ||
             (more && (more->size != sizeof *more ||
                       (kind == WEFT_COROUTINE && more->stack > 256 * 1024))) ||
-            size > UINT32_MAX ||
-            (flags & WEFT_DAEMON && group != &weft__rt.background))
+            size > UINT32_MAX || (flags & WEFT_DAEMON && group != &weft__rt.background))
             return -EINVAL;
     }
     if (unlikely((r = weft__runtime_need()) < 0)) {
@@ -785,8 +788,8 @@ static int map_range(void *arg)
     struct map *map = mine.map;
     while (mine.to - mine.from > 1) {
         struct range upper = { map, mine.from + (mine.to - mine.from) / 2, mine.to };
-        if (weft_group_spawn_at(&map->group, WEFT_COROUTINE | WEFT_COPY_IN, map_range, &upper, sizeof upper,
-                                NULL, map->site) < 0)
+        if (weft_group_spawn_at(&map->group, WEFT_COROUTINE | WEFT_COPY_IN, map_range, &upper,
+                                sizeof upper, NULL, map->site) < 0)
             return 0; /* cancelled, or the failure is noted */
         mine.to = upper.from;
     }
@@ -817,8 +820,8 @@ int weft_map_at(unsigned kind, weft_fn *fn, void *items, size_t count, size_t si
     weft_group_init(&map.group, kind == WEFT_COROUTINE ? WEFT_FORK : 0);
     if (kind == WEFT_COROUTINE) {
         struct range all = { &map, 0, count };
-        weft_group_spawn_at(&map.group, WEFT_COROUTINE | WEFT_COPY_IN, map_range, &all, sizeof all, NULL,
-                            site);
+        weft_group_spawn_at(&map.group, WEFT_COROUTINE | WEFT_COPY_IN, map_range, &all, sizeof all,
+                            NULL, site);
     } else {
         unsigned threads = weft_worker_count();
         for (unsigned i = 0; i < threads && i < count; i++)

@@ -20,21 +20,22 @@
 #include "sched/wait.h"
 
 enum {
-    WATCH_EVERY = 1000000,   /* ns */
-    STALL = 2000000,         /* ns without a switch: harvest */
-    WATCH_QUIET = 20         /* quiet looks before the watch sleeps */
+    WATCH_EVERY = 1000000, /* ns */
+    STALL = 2000000,       /* ns without a switch: harvest */
+    WATCH_QUIET = 20       /* quiet looks before the watch sleeps */
 };
 
 struct weft__runtime weft__rt;
 
 static weft__spin start_spin;
 static struct weft__sys_thread threads[WEFT__WORKERS_MAX], watch_thread;
-static unsigned threads_first;  /* worker 0 may be weft_run's caller */
-static uint32_t watch_state;    /* futex word: 0 looking, 1 asleep, 2 to end */
-static uint32_t quiet, resting; /* futex word of those who wait for tasks to end; how many they are */
+static unsigned threads_first; /* worker 0 may be weft_run's caller */
+static uint32_t watch_state;   /* futex word: 0 looking, 1 asleep, 2 to end */
+static uint32_t quiet,
+    resting; /* futex word of those who wait for tasks to end; how many they are */
 static bool handlers_set, has_watch;
-static struct run *running;     /* weft_run has the runtime */
-static uint32_t stop_runs;      /* atomic: one weft_stop at a time */
+static struct run *running; /* weft_run has the runtime */
+static uint32_t stop_runs;  /* atomic: one weft_stop at a time */
 
 /* -- cores ---------------------------------------------------------------------------------------- */
 
@@ -164,7 +165,8 @@ static bool rest(struct weft__task *self, bool (*met)(void *ctx), void *ctx, int
         step = step < until ? step : until;
         if (here) {
             struct weft__calm calm = weft__calm_begin(self);
-            (void)!weft__wait(self, weft__wait_begin(self), (weft_deadline){ step }, "end of tasks", NULL);
+            (void)!weft__wait(self, weft__wait_begin(self), (weft_deadline){ step }, "end of tasks",
+                              NULL);
             weft__calm_end(self, calm);
         } else {
             weft__sys_futex_wait(&quiet, seen, step);
@@ -328,7 +330,8 @@ static void free_workers(void)
         if (!worker || worker->live) /* tasks that outlived the grace: who wakes one comes here */
             continue;
         weft__worker_close(worker);
-        spares[i] = worker; /* never freed: a thread that just woke a task of it may look at it still */
+        spares[i] =
+            worker; /* never freed: a thread that just woke a task of it may look at it still */
     }
     weft__rt.workers_count = weft__rt.lanes_count = 0;
 }
@@ -359,7 +362,8 @@ static int make_workers(unsigned count)
 static void end_workers(unsigned from, unsigned to, int64_t until)
 {
     for (unsigned i = from; i < to; i++) {
-        (void)exchange_seq_cst(&weft__rt.workers[i]->stopping, true); /* before the look at its state */
+        (void)exchange_seq_cst(&weft__rt.workers[i]->stopping,
+                               true); /* before the look at its state */
         weft__wake(weft__rt.workers[i]);
     }
     for (unsigned i = from; i < to; i++) {
@@ -497,7 +501,9 @@ static void exit_handler(void)
     for (unsigned i = 0; i < weft__rt.workers_count; i++)
         weft__wake(weft__rt.workers[i]);
     if (self->worker)
-        store_relaxed(&self->worker, (struct weft__worker *)NULL); /* should a destructor wait, it waits as a thread */
+        store_relaxed(
+            &self->worker,
+            (struct weft__worker *)NULL); /* should a destructor wait, it waits as a thread */
 }
 
 static void shut(unsigned from)

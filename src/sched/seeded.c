@@ -18,9 +18,9 @@
 
 enum { START_TIME = 1000000000 };
 
-static int64_t now;             /* virtual ns */
-static struct weft__task *host; /* the record of the thread that drives */
-static bool host_runs;          /* it does, and not the driver on its stack */
+static int64_t now;                                /* virtual ns */
+static struct weft__task *host;                    /* the record of the thread that drives */
+static bool host_runs;                             /* it does, and not the driver on its stack */
 static struct weft__task *held[WEFT__WORKERS_MAX]; /* a lane's task that stopped at a point */
 static uint64_t steps, hash, serials;
 

@@ -30,7 +30,8 @@ void weft__record_birth(struct weft__task *task)
 
 struct weft__task *weft__task_at(uint32_t slot)
 {
-    struct weft__task *task = (struct weft__task *)(void *)(weft__stack_top(slot) - WEFT__STACK_DESCRIPTOR);
+    struct weft__task *task =
+        (struct weft__task *)(void *)(weft__stack_top(slot) - WEFT__STACK_DESCRIPTOR);
     if (!task->low) {
         size_t size;
         task->low = weft__stack_low(slot, &size);
@@ -388,7 +389,8 @@ void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx)
     uint32_t n = weft__stack_slots();
     for (uint32_t slot = 0; slot < n; slot++) {
         char *top = weft__stack_top(slot);
-        struct weft__task *task = top ? (struct weft__task *)(void *)(top - WEFT__STACK_DESCRIPTOR) : NULL;
+        struct weft__task *task =
+            top ? (struct weft__task *)(void *)(top - WEFT__STACK_DESCRIPTOR) : NULL;
         if (task && load_relaxed(&task->life) & WEFT__LIFE_ALIVE)
             fn(task, ctx);
     }
@@ -448,7 +450,8 @@ int weft_task_info(weft_task task, struct weft_task_info *out)
         .worker = worker ? (int)worker->index : -1,
         .site = found->site,
         .state = state,
-        .waiting_ns = load_relaxed(&found->reason) == state ? weft__now() - load_relaxed(&found->since) : 0,
+        .waiting_ns =
+            load_relaxed(&found->reason) == state ? weft__now() - load_relaxed(&found->since) : 0,
         .stack = stack,
     };
     snprintf(out->name, sizeof out->name, "%s", weft__task_name(found));

@@ -24,7 +24,7 @@ enum { WEFT__WORKERS_MAX = 256, WEFT__FRESH = 16 };
 /* task->wait: turn << 3 | state. A wait is one turn; the first compare-and-swap from WAITING decides
  * how it ends. */
 enum weft__wait_state {
-    WEFT__IDLE,     /* not waiting */
+    WEFT__IDLE, /* not waiting */
     WEFT__WAITING,
     WEFT__SHIELDED, /* waiting, and no cancel may end it */
     WEFT__WOKEN,    /* the operation took effect */
@@ -34,10 +34,7 @@ enum weft__wait_state {
 };
 
 /* task->life: generation << 8 | flags */
-enum weft__life_flags {
-    WEFT__LIFE_ALIVE = 1,
-    WEFT__LIFE_CANCELLED = 2
-};
+enum weft__life_flags { WEFT__LIFE_ALIVE = 1, WEFT__LIFE_CANCELLED = 2 };
 
 /* task->flags */
 enum weft__task_flags {
@@ -52,7 +49,7 @@ enum { WEFT__NAME = 32, WEFT__JOB_INLINE = 24 };
 /* A task's place in its group. A task of a fork group that runs as a call on its waiter's stack has one
  * of its own there, below it its waiter's. */
 struct weft__member {
-    weft_group *group; /* NULL: a thread that weft did not start */
+    weft_group *group;                /* NULL: a thread that weft did not start */
     struct weft__member *next, *prev; /* in the group's list, from its first wait on; its spin bit */
     struct weft__task *task;
     struct weft__member *below;
@@ -71,39 +68,39 @@ struct weft__task {
     uint64_t wait;
     uint64_t life;
     struct weft__member *member;
-    int64_t bound;               /* weft_within: no wait lasts longer; absolute */
+    int64_t bound; /* weft_within: no wait lasts longer; absolute */
     uint32_t shield;
     uint32_t flags;
 
     weft_fn *fn;
     void *arg;
     const char *site;
-    char *low;                   /* of its stack */
+    char *low; /* of its stack */
     int32_t result;
     uint32_t slot;
-    const char *reason;          /* what it waits for, static text; for dumps */
+    const char *reason; /* what it waits for, static text; for dumps */
     const void *object;
     int64_t since;
     struct weft__timer timer;
 
-    uint32_t word;               /* spin bit of joiners */
-    uint32_t sleeping;           /* a thread's futex word: 0 run, 1 sleep, 2 sleeps in poll */
+    uint32_t word;     /* spin bit of joiners */
+    uint32_t sleeping; /* a thread's futex word: 0 run, 1 sleep, 2 sleeps in poll */
     struct weft__wait_node *joiners, *joiners_last;
     struct weft__member base;
     struct weft__task *cancel_next;
     uint32_t cancel_queued;
     uint32_t kind;
 
-    struct weft_lock *held;      /* locks it holds, last taken first */
+    struct weft_lock *held; /* locks it holds, last taken first */
     struct weft__defer *defers;
     struct weft__local_value *locals;
-    char *why;                   /* words of the last failure; allocated at the first */
-    void *job, *job_back;        /* a job's copy, and where it goes at the end (NULL: nowhere) */
+    char *why;            /* words of the last failure; allocated at the first */
+    void *job, *job_back; /* a job's copy, and where it goes at the end (NULL: nowhere) */
     uint32_t job_size;
-    bool was_cancelled;          /* asked to end before it did; under the joiners' spin bit */
-    bool joined;                 /* atomic: a join has learnt of its end */
-    uint32_t serial;             /* seeded runs: its number, the same in every replay */
-    int wake_fd;                 /* a thread's, for waits in poll; -1 */
+    bool was_cancelled; /* asked to end before it did; under the joiners' spin bit */
+    bool joined;        /* atomic: a join has learnt of its end */
+    uint32_t serial;    /* seeded runs: its number, the same in every replay */
+    int wake_fd;        /* a thread's, for waits in poll; -1 */
     uint32_t tid;
     struct weft__hooks hooks;
     unsigned char copy[WEFT__JOB_INLINE];
@@ -137,13 +134,13 @@ struct weft__worker {
     bool unstarted;                  /* one of the deques may hold something */
     bool turn;                       /* ready and unstarted ones take turns */
     bool stopping;
-    int64_t polled;                  /* when the kernel was last asked */
-    int64_t now;                     /* a recent time, for "since when"; never for deadlines */
+    int64_t polled; /* when the kernel was last asked */
+    int64_t now;    /* a recent time, for "since when"; never for deadlines */
     int *errno_at;
-    uint64_t started, ended;         /* atomic: read by others; of those spawned and ended here */
-    uint32_t live;                   /* coroutines with a stack here */
-    struct weft__task *zombie;       /* ended and kept: its group learns of it from the idle stack */
-    uint64_t epoch;                  /* atomic: moves with every switch */
+    uint64_t started, ended;   /* atomic: read by others; of those spawned and ended here */
+    uint32_t live;             /* coroutines with a stack here */
+    struct weft__task *zombie; /* ended and kept: its group learns of it from the idle stack */
+    uint64_t epoch;            /* atomic: moves with every switch */
     struct weft__task *stacks[WEFT__STACK_CLASSES];
     uint32_t stacks_count[WEFT__STACK_CLASSES];
     uint32_t fresh[WEFT__STACK_CLASSES][WEFT__FRESH], fresh_count[WEFT__STACK_CLASSES];
@@ -163,7 +160,7 @@ struct weft__worker {
     uint32_t state;                                        /* enum weft__worker_state */
     int epfd, wake_fd;
     unsigned index;
-    uint32_t conns; /* atomic: connections registered here */
+    uint32_t conns;         /* atomic: connections registered here */
     uint64_t watched_epoch; /* the watch's */
     int64_t watched_since;
 };
@@ -177,14 +174,14 @@ enum weft__runtime_state {
 struct weft__runtime {
     uint32_t state; /* enum weft__runtime_state; atomic */
     unsigned workers_count;
-    unsigned lanes_count;    /* workers; seeded: and thread lanes */
-    uint32_t outside_waits;  /* seeded: waits that something outside may end */
+    unsigned lanes_count;   /* workers; seeded: and thread lanes */
+    uint32_t outside_waits; /* seeded: waits that something outside may end */
     struct weft__worker *workers[WEFT__WORKERS_MAX];
-    uint64_t generation; /* moves with each fork */
-    uint32_t starts;     /* of the runtime, never 0 while it is on */
-    bool seeded;         /* one OS thread, virtual time: sched/seeded.c */
-    uint32_t spinning;   /* atomic: one worker at most looks for work without sleeping */
-    uint32_t parked;     /* atomic: how many sleep, about */
+    uint64_t generation;         /* moves with each fork */
+    uint32_t starts;             /* of the runtime, never 0 while it is on */
+    bool seeded;                 /* one OS thread, virtual time: sched/seeded.c */
+    uint32_t spinning;           /* atomic: one worker at most looks for work without sleeping */
+    uint32_t parked;             /* atomic: how many sleep, about */
     struct weft__deque injector; /* closures from outside; pushed under its spin */
     weft__spin injector_spin;
     weft_group background, daemons;
@@ -251,14 +248,15 @@ struct weft__task *weft__task_find(weft_task task); /* NULL: stale. It may end a
 const char *weft__task_name(const struct weft__task *task); /* its name or site */
 void weft__task_name_set(struct weft__task *task, const char *name);
 const char *weft__task_state(const struct weft__task *task); /* "running", "ready", what it waits for */
-void weft__task_ended(struct weft__task *task);         /* a kept one: wake its joiners */
-void weft__record_birth(struct weft__task *task);       /* once for each place: see task.c */
-struct weft__task *weft__task_at(uint32_t slot);        /* a slot just taken from os/stack */
+void weft__task_ended(struct weft__task *task);              /* a kept one: wake its joiners */
+void weft__record_birth(struct weft__task *task);            /* once for each place: see task.c */
+struct weft__task *weft__task_at(uint32_t slot);             /* a slot just taken from os/stack */
 /* Defers, locals, hooks, after fn; then locks, but those that were held before it: from `before` on. */
 void weft__task_finish(struct weft__task *self, struct weft_lock *before);
-void weft__cancel_deliver(struct weft__task *task);     /* end its wait, if it waits */
+void weft__cancel_deliver(struct weft__task *task); /* end its wait, if it waits */
 void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx); /* live ones */
-int weft__failed(int err, const char *format, ...) WEFT_PRINTF(2, 3); /* words for weft_why; err back */
+int weft__failed(int err, const char *format, ...)
+    WEFT_PRINTF(2, 3); /* words for weft_why; err back */
 
 /* -- thread.c ------------------------------------------------------------------------------------ */
 
@@ -270,7 +268,7 @@ void weft__records_hold(bool hold); /* around a fork */
 int weft__thread_spawn(struct weft__task *task, size_t stack);
 enum { WEFT__RECORDS = 1 << 30 }; /* slots from here on are records of threads */
 
-void weft__hooks_start(void); /* call where hooks_count is not 0 */
+void weft__hooks_start(void);                       /* call where hooks_count is not 0 */
 void weft__locals_destroy(struct weft__task *self); /* local.c */
 
 /* -- worker.c ------------------------------------------------------------------------------------ */
@@ -279,7 +277,7 @@ void weft__worker_init(struct weft__worker *worker, unsigned index);
 int weft__worker_open(struct weft__worker *worker); /* its descriptors */
 void weft__worker_close(struct weft__worker *worker);
 void weft__worker_loop(struct weft__worker *worker, bool (*done)(struct weft__worker *worker));
-void weft__ready(struct weft__task *task);  /* claimed: let it run; the last touch of it */
+void weft__ready(struct weft__task *task); /* claimed: let it run; the last touch of it */
 /* A thread that is no worker says so around what may wake one: a worker's descriptors are not closed, and
  * their numbers not used again, under its hands. A worker itself is joined before. */
 static inline bool weft__visit_begin(void)
@@ -298,12 +296,13 @@ static inline void weft__visit_end(bool visiting)
 }
 
 void weft__wake(struct weft__worker *worker);
-void weft__wake_one(void);                  /* there is work to share: wake a worker if one sleeps */
+void weft__wake_one(void); /* there is work to share: wake a worker if one sleeps */
 void weft__cancel_send(struct weft__task *task);
 void weft__poll(struct weft__worker *worker, int64_t timeout); /* ns; < 0 for ever */
 int weft__harvest(struct weft__worker *worker); /* by the watch, while the worker is busy */
-void weft__tick(struct weft__worker *worker); /* time, timers, inboxes; never sleeps */
-struct weft__task *weft__task_start(struct weft__worker *worker, const struct weft__closure *closure);
+void weft__tick(struct weft__worker *worker);   /* time, timers, inboxes; never sleeps */
+struct weft__task *weft__task_start(struct weft__worker *worker,
+                                    const struct weft__closure *closure);
 struct weft__task *weft__stack_new(struct weft__worker *worker, enum weft__stack_class class);
 struct weft__task *weft__pick(struct weft__worker *worker); /* the next to run, NULL if none */
 
@@ -345,10 +344,10 @@ static inline int weft__runtime_need(void)
 {
     return likely(load_acquire(&weft__rt.state) == WEFT__ON) ? 0 : weft__runtime_start();
 }
-void weft__watch_notice(void); /* a worker leaves its sleep: the watch may have to wake */
-uint32_t weft__draw(uint32_t count);      /* 0 .. count - 1: by the chooser, or at random */
-struct weft__worker *weft__place(void);  /* the less loaded of two workers drawn */
-uint64_t weft__live(void);     /* tasks spawned and not ended */
+void weft__watch_notice(void);          /* a worker leaves its sleep: the watch may have to wake */
+uint32_t weft__draw(uint32_t count);    /* 0 .. count - 1: by the chooser, or at random */
+struct weft__worker *weft__place(void); /* the less loaded of two workers drawn */
+uint64_t weft__live(void);              /* tasks spawned and not ended */
 void weft__rest_notice(void);
 extern void (*weft__locks_abandon)(struct weft__task *task, struct weft_lock *before); /* likewise */
 extern void (*weft__locks_lose)(struct weft__task *task); /* it is lost in a fork */
@@ -370,8 +369,8 @@ void weft__job_back(struct weft__task *task); /* with the joiners' spin bit held
 /* Start fn(arg) in a group from an event: no task is the caller. worker: whose queue, NULL: anyone's. */
 int weft__group_spawn_event(weft_group *group, struct weft__worker *worker, weft_fn *fn, void *arg,
                             const char *site);
-extern void (*weft__event_lost)(void *arg); /* it got no stack; filled by assembly.c */
-enum { WEFT__EVENT = 1 };                   /* a closure's flag: that is how it was spawned */
+extern void (*weft__event_lost)(void *arg);     /* it got no stack; filled by assembly.c */
+enum { WEFT__EVENT = 1 };                       /* a closure's flag: that is how it was spawned */
 void weft__group_cancel_all(weft_group *group); /* the background's too */
 void weft__background_init(void);
 void weft__background_end(void); /* forget the ended ones; no task lives */

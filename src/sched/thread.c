@@ -94,7 +94,8 @@ static void exit_key_make(void)
 {
     uint32_t none = 0;
     if (swap_acq_rel(&exit_key_state, &none, 1))
-        store_release(&exit_key_state, weft__sys_thread_at_exit(foreign_end, &exit_key) == 0 ? 2u : 3u);
+        store_release(&exit_key_state,
+                      weft__sys_thread_at_exit(foreign_end, &exit_key) == 0 ? 2u : 3u);
     while (load_acquire(&exit_key_state) == 1)
         weft__sys_sched_yield();
 }

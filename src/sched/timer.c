@@ -12,7 +12,8 @@
 
 enum { IDLE, ARMED, DUE, RUNNING, STATE = 3, STOP = 4, POSTED = 8 };
 
-_Static_assert(sizeof(struct weft__timer) == sizeof(((weft_timer *)0)->_node), "a node fits its place");
+_Static_assert(sizeof(struct weft__timer) == sizeof(((weft_timer *)0)->_node),
+               "a node fits its place");
 
 static struct weft__timer *node_of(weft_timer *timer)
 {
@@ -70,7 +71,8 @@ static int run(void *arg)
         return 0;
     }
     int64_t now = weft__now(), when = node_of(timer)->when;
-    when += timer->_period * (now > when ? (now - when) / timer->_period + 1 : 1); /* late: beats are left out */
+    when += timer->_period *
+            (now > when ? (now - when) / timer->_period + 1 : 1); /* late: beats are left out */
     node_of(timer)->when = when;
     arm(timer, self->worker);
     weft__word_unlock(&timer->_word);
@@ -81,7 +83,8 @@ static void fire(struct weft__timer *node, struct weft__worker *worker)
 {
     weft_timer *timer = container_of((void *)node, weft_timer, _node);
     weft__word_lock(&timer->_word);
-    if (timer->_state & POSTED) { /* a stop lies in the inbox: it ends there, and is not freed before */
+    if (timer->_state &
+        POSTED) { /* a stop lies in the inbox: it ends there, and is not freed before */
         weft__word_unlock(&timer->_word);
         return;
     }
@@ -126,8 +129,8 @@ void weft__timers_drain(struct weft__worker *worker)
     }
 }
 
-int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span period, weft_fn *fn, void *arg,
-                     unsigned flags)
+int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span period, weft_fn *fn,
+                     void *arg, unsigned flags)
 {
     if (!fn || period < 0 || flags & ~(unsigned)WEFT_DAEMON)
         return -EINVAL;
@@ -137,7 +140,8 @@ int weft_timer_start(weft_timer *timer, weft_deadline first, weft_span period, w
     struct weft__task *self = weft__current;
     *timer = (weft_timer){ ._fn = fn, ._arg = arg, ._period = period, ._flags = flags };
     timer->_epoch = weft__rt.starts;
-    int64_t when = first.ns == 0 ? weft__now() : weft__deadline_at(first); /* periods count from it */
+    int64_t when =
+        first.ns == 0 ? weft__now() : weft__deadline_at(first); /* periods count from it */
     *node_of(timer) = (struct weft__timer){ .when = when, .fire = fire };
     weft__group_add(group_of(timer), 1);
     weft__word_lock(&timer->_word);
@@ -207,7 +211,8 @@ int weft_timer_stop(weft_timer *timer)
         }
         struct weft__wait_node node;
         struct weft__calm calm = weft__calm_begin(self);
-        weft__wait_on(&timer->_word, stoppers(timer), &node, self, weft_never(), "timer's stop", timer);
+        weft__wait_on(&timer->_word, stoppers(timer), &node, self, weft_never(), "timer's stop",
+                      timer);
         weft__calm_end(self, calm);
         return count(timer);
     }

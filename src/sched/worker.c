@@ -22,14 +22,14 @@
 #include "sched/wait.h"
 
 enum {
-    BUDGET = 64,              /* switches between two looks at the clock */
-    POLL_EVERY = 50000,       /* ns between two looks into the kernel while there is work */
-    SPIN_ROUNDS = 60,         /* looks around before sleeping: about 5 us */
-    CACHE = 128,              /* stacks a worker keeps; half of them go back when there are more */
+    BUDGET = 64,        /* switches between two looks at the clock */
+    POLL_EVERY = 50000, /* ns between two looks into the kernel while there is work */
+    SPIN_ROUNDS = 60,   /* looks around before sleeping: about 5 us */
+    CACHE = 128,        /* stacks a worker keeps; half of them go back when there are more */
     EVENTS = 128,
-    TIDY = 1024,              /* slots that an empty deque keeps */
-    INJECTED = 16,            /* closures from outside taken at a time */
-    COLOURS = 32              /* tops differ by 64 bytes, so that they do not share cache sets */
+    TIDY = 1024,   /* slots that an empty deque keeps */
+    INJECTED = 16, /* closures from outside taken at a time */
+    COLOURS = 32   /* tops differ by 64 bytes, so that they do not share cache sets */
 };
 
 /* -- the switch ---------------------------------------------------------------------------------- */
@@ -128,8 +128,7 @@ static bool take_closure(struct weft__worker *worker, struct weft__closure *out)
         return true;
     /* Others push to `own`, and may replace its ring: its taker is counted as a thief is. */
     if ((weft__deque_length(&worker->own) > 0 && weft__deque_take(&worker->own, out)) ||
-        weft__deque_take_own(&worker->fifo, out) ||
-        weft__deque_pop(&worker->fork, NULL, out))
+        weft__deque_take_own(&worker->fifo, out) || weft__deque_pop(&worker->fork, NULL, out))
         return true;
     worker->unstarted = false;
     return false;
@@ -153,7 +152,8 @@ static _Noreturn void leave(struct weft__worker *worker, struct weft__task *self
     if (unlikely(self->flags & WEFT__KEEP)) {
         worker->zombie = self;
     } else {
-        store_relaxed(&self->life, ((load_relaxed(&self->life) >> 8) + 1) << 8); /* its handle is stale */
+        store_relaxed(&self->life, ((load_relaxed(&self->life) >> 8) + 1)
+                                       << 8); /* its handle is stale */
         weft__stack_free(worker, self);
 #ifdef WEFT_TSAN
         worker->dead_fiber = self->hooks.fiber; /* to be destroyed on another stack */
@@ -181,7 +181,8 @@ static void coroutine_main(void *handed)
 {
     struct weft__task *self = handed;
     struct weft__worker *worker = self->worker;
-    uint32_t ended = 0; /* tasks of self's group that ended on this stack and are not yet published */
+    uint32_t ended =
+        0; /* tasks of self's group that ended on this stack and are not yet published */
     weft__hooks_arrive(&self->hooks);
     for (;;) {
         uint64_t generation = weft__rt.generation;
@@ -440,7 +441,8 @@ static bool take_injected(struct weft__worker *worker)
 {
     int64_t count = (weft__deque_length(&weft__rt.injector) + 1) / 2;
     struct weft__closure closure;
-    for (int i = 0; i < count && i < INJECTED && weft__deque_take(&weft__rt.injector, &closure); i++) {
+    for (int i = 0; i < count && i < INJECTED && weft__deque_take(&weft__rt.injector, &closure);
+         i++) {
         worker->unstarted = true;
         if (weft__deque_push(&worker->fifo, &closure) < 0)
             start_now(worker, &closure);
@@ -486,7 +488,8 @@ struct weft__task *weft__pick(struct weft__worker *worker)
     struct weft__task *task = worker->first;
     if (unlikely(!task) && drain_inbox(worker))
         task = worker->first;
-    if (unlikely(worker->unstarted && !load_relaxed(&worker->stopping)) && (!task || (worker->turn = !worker->turn))) {
+    if (unlikely(worker->unstarted && !load_relaxed(&worker->stopping)) &&
+        (!task || (worker->turn = !worker->turn))) {
         struct weft__task *fresh = start_one(worker);
         if (fresh)
             return fresh;
@@ -519,8 +522,8 @@ static bool steal(struct weft__worker *worker)
 
 static bool anything(struct weft__worker *worker)
 {
-    if (load_seq_cst(&worker->inbox) || load_seq_cst(&worker->cancels) || load_seq_cst(&worker->timers) ||
-        weft__deque_length(&worker->own) > 0)
+    if (load_seq_cst(&worker->inbox) || load_seq_cst(&worker->cancels) ||
+        load_seq_cst(&worker->timers) || weft__deque_length(&worker->own) > 0)
         return true;
     if (load_relaxed(&worker->stopping))
         return false;
@@ -561,7 +564,8 @@ static void sleep_until_woken(struct weft__worker *worker)
     }
     add_relaxed(&weft__rt.parked, 1);
     exchange_seq_cst(&worker->state, WEFT__PARKED);
-    if (!anything(worker) && load_seq_cst(&weft__rt.state) != WEFT__GONE && !load_relaxed(&worker->stopping)) {
+    if (!anything(worker) && load_seq_cst(&weft__rt.state) != WEFT__GONE &&
+        !load_relaxed(&worker->stopping)) {
         int64_t next = weft__wheel_next(&worker->wheel), wait = -1;
         if (next != INT64_MAX) {
             int64_t now = weft__now();
@@ -706,13 +710,14 @@ void weft__worker_close(struct weft__worker *worker)
         weft__sys_close(worker->epfd);
     worker->epfd = -1;
     store_relaxed(&worker->wake_fd, -1);
-    for (int class = 0; class < WEFT__STACK_CLASSES; class++) {
+    for (int class = 0; class < WEFT__STACK_CLASSES; class ++) {
         struct weft__task *task;
         while ((task = worker->stacks[class])) {
             worker->stacks[class] = task->next;
-            weft__stack_give((enum weft__stack_class)class, &task->slot, 1);
+            weft__stack_give((enum weft__stack_class) class, &task->slot, 1);
         }
-        weft__stack_give((enum weft__stack_class)class, worker->fresh[class], worker->fresh_count[class]);
+        weft__stack_give((enum weft__stack_class) class, worker->fresh[class],
+                         worker->fresh_count[class]);
         worker->fresh_count[class] = 0;
     }
     weft__deque_fini(&worker->fifo);

@@ -27,7 +27,11 @@ int weft_queue_init(weft_queue *queue, void *slots, uint32_t count, uint32_t siz
     if (size == 0 || (count && !slots) || count > UINT32_MAX / 2)
         return -EINVAL;
     *queue = (weft_queue){
-        ._flags = flags, ._count = count, ._size = size, ._producers = 1, ._slots = slots,
+        ._flags = flags,
+        ._count = count,
+        ._size = size,
+        ._producers = 1,
+        ._slots = slots,
     };
     return 0;
 }

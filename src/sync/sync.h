@@ -18,6 +18,6 @@ static inline int weft__object_flags(unsigned flags)
 void weft__lock_let_go(weft_lock *lock, struct weft__task *self); /* who holds it */
 /* It ends and holds locks, the latest taken first, up to `before`. */
 void weft__lock_abandon_all(struct weft__task *task, weft_lock *before);
-void weft__lock_lose_all(struct weft__task *task);    /* it is not in this child of a fork */
+void weft__lock_lose_all(struct weft__task *task); /* it is not in this child of a fork */
 
 #endif

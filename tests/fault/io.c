@@ -105,7 +105,7 @@ static void fail_each_allocation(void (*scenario)(bool whole))
         pid_t child = fork();
         if (child == 0) {
             countdown = n;
-            weft__alloc_fault = alloc_fault;
+            __atomic_store_n(&weft__alloc_fault, alloc_fault, __ATOMIC_RELEASE);
             scenario(false);
             bool none = __atomic_exchange_n(&countdown, 0, __ATOMIC_ACQ_REL) > 0;
             scenario(true);
@@ -130,7 +130,7 @@ static void fail_each(void (*scenario)(bool whole))
     scenario(true); /* what stays open for good is open now */
     CHECK_OK(weft_stop(SOON));
     int before = descriptors();
-    weft__sys_fault = fault;
+    __atomic_store_n(&weft__sys_fault, fault, __ATOMIC_RELEASE);
     for (choice = 0; choice < 2; choice++) {
         for (long n = 1;; n++) {
             failed_nr = 0;
@@ -149,7 +149,7 @@ static void fail_each(void (*scenario)(bool whole))
             }
         }
     }
-    weft__sys_fault = NULL;
+    __atomic_store_n(&weft__sys_fault, NULL, __ATOMIC_RELEASE);
 }
 
 static bool group_begin(weft_group *group, bool whole)

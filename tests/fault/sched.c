@@ -133,12 +133,12 @@ static void rounds(void)
 
 TEST_REAL_LONG(every_allocation_may_fail, "many runtimes", 120)
 {
-    weft__alloc_fault = fail_alloc;
+    __atomic_store_n(&weft__alloc_fault, fail_alloc, __ATOMIC_RELEASE);
     rounds();
 }
 
 TEST_REAL_LONG(every_system_call_may_fail, "many runtimes", 120)
 {
-    weft__sys_fault = fail_call;
+    __atomic_store_n(&weft__sys_fault, fail_call, __ATOMIC_RELEASE);
     rounds();
 }
