@@ -327,6 +327,8 @@ static int grow_locked(struct list *list, enum weft__stack_class class)
         return n;
     uint32_t to = from + (uint32_t)n;
     tell_leak_checker(slab, from, to);
+    for (uint32_t i = from; i < to; i++)
+        weft__hooks_stack(guard_at(slab, i) + page_size(), guard_at(slab, i + 1));
     slab->made = to;
     if (to == slab->count)
         list->growing = NULL;
