@@ -1,8 +1,13 @@
 // C++ exceptions inside tasks.
 #include "test.h"
 
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <weft.h>
 
 struct guard {
@@ -46,4 +51,93 @@ TEST_EACH_KIND(an_exception_is_caught_inside_its_task)
         CHECK_EQ(weft_group_spawn(&g, t->kind, catch_inside, &one), 0);
     CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
     weft_group_fini(&g);
+}
+
+// An exception that nobody catches in its task: it reports itself and aborts, and nobody above sees it.
+static void check_terminates(void (*fn)(unsigned kind), unsigned kind)
+{
+    int ends[2], status;
+    std::string said;
+    char byte;
+    CHECK_EQ(pipe(ends), 0);
+    fflush(nullptr);
+    pid_t pid = fork();
+    CHECK_GE(pid, 0);
+    if (pid == 0) {
+        dup2(ends[1], 2);
+        close(ends[0]);
+        close(ends[1]);
+        fn(kind);
+        _exit(0);
+    }
+    close(ends[1]);
+    while (read(ends[0], &byte, 1) == 1)
+        said += byte;
+    close(ends[0]);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+        FAIL("not aborted: status %x\n%s", status, said.c_str());
+    if (said.find("terminat") == std::string::npos || said.find("nobody's") == std::string::npos)
+        FAIL("not a word of it:\n%s", said.c_str());
+    if (said.find("unwound") != std::string::npos)
+        FAIL("the waiter was unwound:\n%s", said.c_str());
+}
+
+struct loud {
+    ~loud()
+    {
+        fputs("unwound\n", stderr);
+    }
+};
+
+static int throw_out(void *)
+{
+    throw std::runtime_error("nobody's");
+}
+
+static int wait_and_catch(unsigned flags, unsigned kind, weft_fn *fn, void *arg)
+{
+    weft_group g;
+    try {
+        loud l;
+        CHECK_OK(weft_group_init(&g, flags));
+        CHECK_EQ(weft_group_spawn(&g, kind, fn, arg), 0);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    } catch (...) {
+        FAIL("the exception went into the waiter");
+    }
+    return 0;
+}
+
+static void throw_out_of_a_task(unsigned kind)
+{
+    wait_and_catch(0, kind, throw_out, nullptr);
+}
+
+TEST_EACH_KIND_REAL(an_exception_that_leaves_its_task_terminates, "processes")
+{
+    check_terminates(throw_out_of_a_task, t->kind);
+}
+
+static int throw_out_of_a_call(void *waiter)
+{
+    CHECK_EQ(weft_task_self().id, static_cast<weft_task *>(waiter)->id); // a call, as it must be
+    return throw_out(nullptr);
+}
+
+static int fork_and_catch(void *)
+{
+    weft_task me = weft_task_self();
+    return wait_and_catch(WEFT_FORK, WEFT_COROUTINE, throw_out_of_a_call, &me);
+}
+
+static void throw_out_of_a_fork(unsigned)
+{
+    setenv("WEFT_WORKERS", "1", 1);
+    CHECK_EQ(weft_run(fork_and_catch, nullptr), 0);
+}
+
+TEST_REAL(an_exception_does_not_cross_from_a_fork_into_its_waiter, "processes")
+{
+    check_terminates(throw_out_of_a_fork, 0);
 }
