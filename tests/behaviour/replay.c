@@ -40,7 +40,7 @@ static int ticks(void *arg)
     return 0;
 }
 
-TEST(a_sample_of_everything)
+static void sample(void)
 {
     weft_group g;
     int slots[2], items[9] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
@@ -62,17 +62,56 @@ TEST(a_sample_of_everything)
     weft_group_fini(&g);
 }
 
+TEST(a_sample_of_everything)
+{
+    sample();
+}
+
+/* A process for each seed, so that each has a runtime of its own and the seeds cost only a fork. */
+static void report_seeds(long n)
+{
+    setenv("WEFT_SEED_REPORT", "1", 1);
+    for (long seed = 1; seed <= n; seed++) {
+        char text[24];
+        int status;
+        pid_t pid = fork();
+        CHECK_GE(pid, 0);
+        if (pid == 0) {
+            snprintf(text, sizeof text, "%ld", seed);
+            setenv("WEFT_SEED", text, 1);
+            sample();
+            exit(0);
+        }
+        CHECK_EQ(waitpid(pid, &status, 0), pid);
+        CHECK_EQ(status, 0);
+    }
+}
+
+/* The program is run twice, for other addresses and another process; both report every seed. */
 TEST_REAL_LONG(a_seed_gives_the_same_trace_again, "it makes seeded runs itself", 60)
 {
-    char self[400], first[2000], second[2000];
+    char self[400];
+    const char *command = "SEEDS=%ld %s --here a_seed_gives_the_same_trace_again";
+    if (getenv("SEEDS")) {
+        report_seeds(atol(getenv("SEEDS")));
+        return;
+    }
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     CHECK_GT(n, 0);
     self[n] = 0;
-    for (long seed = 1; seed <= t_rounds(t_slow_build() ? 5 : 25); seed++) {
-        const char *command = "WEFT_SEED=%ld WEFT_SEED_REPORT=1 %s --here a_sample_of_everything";
-        CHECK_EQ(t_shell(first, sizeof first, command, seed, self), 0);
-        CHECK_EQ(t_shell(second, sizeof second, command, seed, self), 0);
-        CHECK_SAYS(first, " steps, trace ");
-        CHECK_STR(first, second);
+    long seeds = t_rounds(t_slow_build() ? 5 : 25), same = 0;
+    size_t size = (size_t)seeds * 100;
+    char *first = malloc(size), *second = malloc(size), *rest[2];
+    CHECK(first && second);
+    CHECK_EQ(t_shell(first, size, command, seeds, self), 0);
+    CHECK_EQ(t_shell(second, size, command, seeds, self), 0);
+    const char *a = strtok_r(first, "\n", &rest[0]), *b = strtok_r(second, "\n", &rest[1]);
+    for (; a && b; a = strtok_r(NULL, "\n", &rest[0]), b = strtok_r(NULL, "\n", &rest[1])) {
+        CHECK_SAYS(a, " steps, trace ");
+        CHECK_STR(a, b);
+        same++;
     }
+    CHECK_EQ(same, seeds);
+    free(first);
+    free(second);
 }
