@@ -29,7 +29,7 @@ static int answer_all(weft_conn *conn)
 
 static int serve(void *handler)
 {
-    struct weft_serve options = { .size = sizeof options, .idle = 30 * WEFT_SEC };
+    struct weft_serve_options options = { .size = sizeof options, .idle = 30 * WEFT_SEC };
     int listener = weft_listen("127.0.0.1:0", 0);
     must(listener, "listen");
     bench_say_port(listener);

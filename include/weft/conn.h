@@ -37,8 +37,8 @@ enum weft_conn_verdict {
  * a read in it returns 0; what it gives back then can never be whole, so that closes the connection. */
 typedef int weft_conn_fn(weft_conn *conn);
 
-struct weft_serve {
-    size_t size; /* sizeof (struct weft_serve) */
+struct weft_serve_options {
+    size_t size; /* sizeof (struct weft_serve_options) */
     size_t max; /* connections at once; 0: what the descriptor limit allows. At it accepting stops. */
     weft_span idle;  /* how long a connection may lie idle before it is closed; 0: for ever */
     weft_span grace; /* at the end, how long running handlers may go on before they are cancelled */
@@ -61,7 +61,7 @@ struct weft_serve {
  * Cancels   yes, as said.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_serve(int listener, weft_conn_fn *handler,
-                                  const struct weft_serve *options, weft_deadline deadline);
+                                  const struct weft_serve_options *options, weft_deadline deadline);
 
 /* Read what there is: bytes that were given back, and with them what else has come.
  * Returns   as weft_read

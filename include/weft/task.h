@@ -124,7 +124,7 @@ struct weft_task_info {
  * Context   anywhere but signal handlers
  * Cancels   no.   Since 0.1
  */
-WEFT_API int weft_task_info(weft_task task, struct weft_task_info *out);
+WEFT_API int weft_task_describe(weft_task task, struct weft_task_info *out);
 
 /* The live tasks: those with a stack or thread of their own, and spawned ones whose handle was asked
  * for. Closures still in a queue are counted, not listed.

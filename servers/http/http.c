@@ -301,7 +301,7 @@ int http_server_new(struct http_server **out, const struct http_config *config)
 
 int http_serve(struct http_server *server, int listener)
 {
-    struct weft_serve options = {
+    struct weft_serve_options options = {
         .size = sizeof options,
         .max = server->config.max,
         .idle = server->config.idle,

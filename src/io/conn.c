@@ -48,7 +48,7 @@ struct weft_conn {
 };
 
 struct serve {
-    struct weft_serve options;
+    struct weft_serve_options options;
     weft_conn_fn *handler;
     weft_group group;
     weft_lock lock; /* of the list */
@@ -530,7 +530,7 @@ static int accept_all(struct serve *serve, int listener, int64_t until)
     }
 }
 
-int weft_serve(int listener, weft_conn_fn *handler, const struct weft_serve *options,
+int weft_serve(int listener, weft_conn_fn *handler, const struct weft_serve_options *options,
                weft_deadline deadline)
 {
     struct weft__task *self;

@@ -431,7 +431,7 @@ size_t weft_task_list(weft_task *out, size_t max)
     return list.count;
 }
 
-int weft_task_info(weft_task task, struct weft_task_info *out)
+int weft_task_describe(weft_task task, struct weft_task_info *out)
 {
     struct weft__task *found = weft__task_find(task);
     if (!out || out->size != sizeof *out)

@@ -571,7 +571,7 @@ static int worker_masks(void *arg)
     struct weft_task_info info = { .size = sizeof info };
     (void)arg;
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
-    CHECK_EQ(weft_task_info(weft_task_self(), &info), 0);
+    CHECK_EQ(weft_task_describe(weft_task_self(), &info), 0);
     CHECK_EQ(sigismember(&mask, SIGTERM), info.worker != 0);
     CHECK_EQ(sigismember(&mask, SIGUSR1), info.worker != 0);
     CHECK(!sigismember(&mask, SIGSEGV));

@@ -581,7 +581,7 @@ static int see_worker(void *arg)
 {
     (void)arg;
     struct weft_task_info info = { .size = sizeof info };
-    CHECK_EQ(weft_task_info(weft_task_self(), &info), 0);
+    CHECK_EQ(weft_task_describe(weft_task_self(), &info), 0);
     if (first_worker < 0)
         first_worker = info.worker;
     CHECK_GE(info.worker, 0);

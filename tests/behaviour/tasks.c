@@ -104,7 +104,7 @@ TEST_EACH_KIND(a_task_that_has_ended_is_stale_wherever_it_is_named)
         UNTIL(!weft_task_is_alive(known));
         CHECK_ERR(weft_task_join(known, NULL, weft_never()), -ESRCH);
         CHECK_ERR(weft_task_cancel(known), -ESRCH);
-        CHECK_ERR(weft_task_info(known, &info), -ESRCH);
+        CHECK_ERR(weft_task_describe(known, &info), -ESRCH);
     }
     weft_group_fini(&g);
 }
@@ -116,7 +116,7 @@ TEST(no_task_is_stale)
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         CHECK_ERR(weft_task_join(none[i], NULL, weft_never()), -ESRCH);
         CHECK_ERR(weft_task_cancel(none[i]), -ESRCH);
-        CHECK_ERR(weft_task_info(none[i], &info), -ESRCH);
+        CHECK_ERR(weft_task_describe(none[i], &info), -ESRCH);
         CHECK(!weft_task_is_alive(none[i]));
     }
 }
@@ -128,12 +128,12 @@ TEST(a_plain_thread_has_a_task_too)
     CHECK_NE(self.id, 0);
     CHECK_EQ(self.id, weft_task_self().id);
     CHECK(weft_task_is_alive(self));
-    CHECK_EQ(weft_task_info(self, &info), 0);
+    CHECK_EQ(weft_task_describe(self, &info), 0);
     CHECK_EQ(info.kind, 0);
     CHECK_EQ(info.worker, -1);
     CHECK(info.site == NULL);
     info.size = 1;
-    CHECK_ERR(weft_task_info(self, &info), -EINVAL);
+    CHECK_ERR(weft_task_describe(self, &info), -EINVAL);
 }
 
 TEST_EACH_KIND(a_join_is_cancelled_and_leaves_the_task_alone)
@@ -310,7 +310,7 @@ TEST_EACH_KIND(a_task_is_described)
     CHECK_OK(weft_group_init(&g, 0));
     CHECK_EQ(weft_group_spawn_with(&g, t->kind, sleep_until_told, &go, &more), 0);
     UNTIL(waits_for(task, "event"));
-    CHECK_EQ(weft_task_info(task, &info), 0);
+    CHECK_EQ(weft_task_describe(task, &info), 0);
     CHECK_EQ(info.task.id, task.id);
     CHECK_EQ(info.kind, t->kind);
     CHECK_GE(info.waiting_ns, 0);
@@ -331,11 +331,11 @@ static int rename_self(void *arg)
 {
     (void)arg;
     struct weft_task_info info = { .size = sizeof info };
-    CHECK_EQ(weft_task_info(weft_task_self(), &info), 0);
+    CHECK_EQ(weft_task_describe(weft_task_self(), &info), 0);
     CHECK_STR(info.name, "reader");
     CHECK_STR(info.state, "running");
     CHECK_EQ(weft_task_rename("a name that has more than thirty-one bytes"), 0);
-    CHECK_EQ(weft_task_info(weft_task_self(), &info), 0);
+    CHECK_EQ(weft_task_describe(weft_task_self(), &info), 0);
     CHECK_STR(info.name, "a name that has more than thirt");
     return 0;
 }

@@ -25,7 +25,7 @@
 __attribute__((unused)) static inline const char *state_of(weft_task task)
 {
     struct weft_task_info info = { .size = sizeof info };
-    return weft_task_info(task, &info) == 0 ? info.state : "";
+    return weft_task_describe(task, &info) == 0 ? info.state : "";
 }
 
 __attribute__((unused)) static inline bool waits_for(weft_task task, const char *what)

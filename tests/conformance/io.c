@@ -120,7 +120,7 @@ static void until_it_waits(const struct op *op, const char *what)
     struct weft_task_info info = { .size = sizeof info };
     do {
         nap();
-        CHECK_OK(weft_task_info(op->task, &info));
+        CHECK_OK(weft_task_describe(op->task, &info));
     } while (strcmp(info.state, what) != 0);
 }
 

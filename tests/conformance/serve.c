@@ -32,7 +32,7 @@
 struct server {
     int listener, result;
     char where[128];
-    struct weft_serve options;
+    struct weft_serve_options options;
     weft_conn_fn *handler;
     weft_deadline deadline;
     weft_group group;
@@ -68,9 +68,9 @@ static int serve(void *arg)
 static void listen_for(struct server *s, weft_conn_fn *handler)
 {
     *s = (struct server){ .handler = handler, .deadline = weft_never() };
-    s->options = (struct weft_serve){ .size = sizeof s->options,
-                                      .on_open = count_open,
-                                      .on_close = count_close };
+    s->options = (struct weft_serve_options){ .size = sizeof s->options,
+                                              .on_open = count_open,
+                                              .on_close = count_close };
     CHECK_OK(s->listener = weft_listen("127.0.0.1:0", 0));
     CHECK_OK(weft_local_address(s->listener, s->where, sizeof s->where));
 }
@@ -582,7 +582,7 @@ TEST_EACH_KIND_REAL(a_detached_descriptor_is_a_plain_one_at_once, REAL)
         CHECK_OK(weft_group_spawn_with(&group, t->kind, do_read, &reading, &more));
         do {
             nap();
-            CHECK_OK(weft_task_info(reading.task, &info));
+            CHECK_OK(weft_task_describe(reading.task, &info));
         } while (strcmp(info.state, "read") != 0);
         __atomic_store_n(&go_home, true, __ATOMIC_RELEASE);
         UNTIL(weft_task_list(NULL, 0) == 3); /* the handler has gone */
@@ -722,12 +722,12 @@ TEST_EACH_KIND_REAL(a_deadline_or_a_closed_listener_ends_serving, REAL)
 TEST_REAL(wrong_options_are_refused, REAL)
 {
     struct server s;
-    struct weft_serve o;
+    struct weft_serve_options o;
     listen_for(&s, echo);
     CHECK_ERR(weft_serve(s.listener, NULL, NULL, weft_at_once()), -EINVAL);
-    o = (struct weft_serve){ .size = 3 };
+    o = (struct weft_serve_options){ .size = 3 };
     CHECK_ERR(weft_serve(s.listener, echo, &o, weft_at_once()), -EINVAL);
-    o = (struct weft_serve){ .size = sizeof o, .idle = -1 };
+    o = (struct weft_serve_options){ .size = sizeof o, .idle = -1 };
     CHECK_ERR(weft_serve(s.listener, echo, &o, weft_at_once()), -EINVAL);
     CHECK_ERR(weft_serve(s.listener, echo, NULL, weft_at_once()), -ETIMEDOUT);
     CHECK_ERR(weft_serve(-1, echo, NULL, weft_never()), -EBADF);

@@ -59,7 +59,7 @@ static void until_it_waits(weft_task task, const char *what)
     struct weft_task_info info = { .size = sizeof info };
     do {
         CHECK_OK(weft_sleep(weft_after(200 * WEFT_US)));
-        CHECK_OK(weft_task_info(task, &info));
+        CHECK_OK(weft_task_describe(task, &info));
     } while (strcmp(info.state, what) != 0);
 }
 

@@ -284,7 +284,9 @@ struct server {
 static int serve(void *arg)
 {
     struct server *s = arg;
-    struct weft_serve options = { .size = sizeof options, .on_open = on_open, .on_close = on_close };
+    struct weft_serve_options options = { .size = sizeof options,
+                                          .on_open = on_open,
+                                          .on_close = on_close };
     s->result = weft_serve(s->listener, s->handler, &options, weft_never());
     __atomic_store_n(&s->ended, true, __ATOMIC_RELEASE);
     return 0;

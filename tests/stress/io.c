@@ -85,7 +85,9 @@ static int echo(weft_conn *conn)
 
 static int serve(void *arg)
 {
-    struct weft_serve options = { .size = sizeof options, .on_open = on_open, .on_close = on_close };
+    struct weft_serve_options options = { .size = sizeof options,
+                                          .on_open = on_open,
+                                          .on_close = on_close };
     options.idle = 200 * WEFT_MS;
     int r = weft_serve(*(int *)arg, echo, &options, weft_never());
     CHECK_ERR(r, -ECANCELED);
