@@ -2,6 +2,7 @@
 #ifndef WEFT_BASE_H
 #define WEFT_BASE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,8 +48,8 @@ WEFT_API unsigned weft_version(void);
  */
 WEFT_API const char *weft_strerror(int err);
 
-/* One line of words for the calling task's last failure, with what it was about: "listen 127.0.0.1:80:
- * Permission denied". A call that succeeds leaves it alone.
+/* One line of words for the calling task's last failure that needs words, with what it was about: "listen
+ * 127.0.0.1:80: Permission denied". So far weft_listen and weft_dial have such; other calls leave it alone.
  * Returns   text that stays as it is until the task's next failing call; "" when nothing failed yet
  * Context   task or thread
  * Cancels   no.   Since 0.1

@@ -88,10 +88,12 @@ WEFT_API int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, 
     weft_group_spawn_at(group, kind, fn, arg, 0, NULL, WEFT_SITE(fn))
 #define weft_group_spawn_with(group, kind, fn, arg, more) \
     weft_group_spawn_at(group, kind, fn, arg, 0, more, WEFT_SITE(fn))
-#define weft_group_spawn_job(group, kind, fn, job) \
-    weft_group_spawn_at(group, kind, fn, job, sizeof *(job), NULL, WEFT_SITE(fn))
-#define weft_group_spawn_copy(group, kind, fn, job) \
-    weft_group_spawn_at(group, (kind) | WEFT_COPY_IN, fn, job, sizeof *(job), NULL, WEFT_SITE(fn))
+/* The job is the last argument; variadic, so that it may be &(struct job){ .a = 1, .b = 2 }. */
+#define weft_group_spawn_job(group, kind, fn, ...) \
+    weft_group_spawn_at(group, kind, fn, __VA_ARGS__, sizeof *(__VA_ARGS__), NULL, WEFT_SITE(fn))
+#define weft_group_spawn_copy(group, kind, fn, ...)                                           \
+    weft_group_spawn_at(group, (kind) | WEFT_COPY_IN, fn, __VA_ARGS__, sizeof *(__VA_ARGS__), \
+                        NULL, WEFT_SITE(fn))
 
 /* Wait until every task of the group has ended. At the deadline, or when the caller is cancelled, the
  * tasks are cancelled and then waited for without limit: no task is left running.

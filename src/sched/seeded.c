@@ -38,14 +38,19 @@ bool weft__seeded_host(const struct weft__task *self)
 
 static void open_lane(struct weft__worker *lane)
 {
-    char *low;
-    size_t size;
+    struct weft__worker *first = weft__rt.workers[0];
     held[lane->index] = NULL;
     lane->now = now;
     weft__wheel_init(&lane->wheel, now);
     lane->errno_at = weft__sys_errno();
-    weft__sys_thread_stack(&low, &size);
-    weft__hooks_begin(&lane->idle.hooks, low, size, true);
+    if (lane == first) {
+        char *low;
+        size_t size;
+        weft__sys_thread_stack(&low, &size);
+        weft__hooks_begin(&lane->idle.hooks, low, size, true);
+    } else { /* all lanes idle on the host's stack, whoever's stack it is opened on */
+        lane->idle.hooks = first->idle.hooks;
+    }
 }
 
 void weft__seeded_init(void)
