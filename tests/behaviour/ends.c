@@ -6,17 +6,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#define FORKS_AMONG_THREADS() SKIP("a fork of many threads starts no more under ThreadSanitizer")
-#elif defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define FORKS_AMONG_THREADS() SKIP("AddressSanitizer's allocator may be locked in a fork's child")
-#else
-#define FORKS_AMONG_THREADS() ((void)0)
-#endif
-
 static int give(void *arg)
 {
     return (int)(intptr_t)arg;

@@ -477,6 +477,7 @@ static void *churn_main(void *arg)
 TEST_REAL_LONG(a_fork_in_the_middle_of_it_leaves_the_child_sound, "fork", 60)
 {
     pthread_t threads[2];
+    FORKS_AMONG_THREADS();
     for (uintptr_t i = 0; i < 2; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, churn_main, (void *)i), 0);
     for (long round = t_rounds(t_slow_build() ? 10 : 40); round > 0; round--) {
