@@ -88,7 +88,8 @@ WEFT_API int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, 
     weft_group_spawn_at(group, kind, fn, arg, 0, NULL, WEFT_SITE(fn))
 #define weft_group_spawn_with(group, kind, fn, arg, more) \
     weft_group_spawn_at(group, kind, fn, arg, 0, more, WEFT_SITE(fn))
-/* The job is the last argument; variadic, so that it may be &(struct job){ .a = 1, .b = 2 }. */
+/* The job is the last argument; variadic, so that weft_group_spawn_copy's may be a literal,
+ * &(struct job){ .a = 1, .b = 2 }, which lives as long as the block it stands in. */
 #define weft_group_spawn_job(group, kind, fn, ...) \
     weft_group_spawn_at(group, kind, fn, __VA_ARGS__, sizeof *(__VA_ARGS__), NULL, WEFT_SITE(fn))
 #define weft_group_spawn_copy(group, kind, fn, ...)                                           \
