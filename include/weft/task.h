@@ -146,7 +146,8 @@ WEFT_API WEFT_MUST int weft_defer(void (*fn)(void *arg), void *arg);
 /* Call fn(arg) with a bound on every wait inside, those of calls it makes included; the sooner of
  * nested bounds and of a call's own deadline counts.
  *   deadline  weft_after counts from this call
- * Returns   what fn returns; -ENOMEM before it is called
+ * Returns   what fn returns; -ENOMEM before it is called. A C++ exception may leave by it, and ends the
+ *           bound too; so with a shield
  * Context   task or thread
  * Cancels   fn's waits do; the call adds none.   Since 0.1
  */

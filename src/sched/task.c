@@ -215,28 +215,41 @@ int weft_yield(void)
 
 /* -- bounds ---------------------------------------------------------------------------------------- */
 
+/* What the task was before: restored by a cleanup, since a C++ exception may leave by here. */
+struct before {
+    struct weft__task *self;
+    int64_t bound;
+    uint32_t shield;
+};
+
+static void restore(struct before *before)
+{
+    before->self->bound = before->bound;
+    before->self->shield = before->shield;
+}
+
+static int call_bounded(struct weft__task *self, int64_t until, uint32_t shields, weft_fn *fn,
+                        void *arg)
+{
+    __attribute__((cleanup(restore))) struct before before = { self, self->bound, self->shield };
+    self->bound = until;
+    self->shield += shields;
+    return fn(arg);
+}
+
 int weft_within(weft_deadline deadline, weft_fn *fn, void *arg)
 {
     struct weft__task *self = weft__self();
     if (!self)
         return -ENOMEM;
-    int64_t before = self->bound, until = weft__deadline_at(deadline);
-    self->bound = until < before ? until : before;
-    int r = fn(arg);
-    self->bound = before;
-    return r;
+    int64_t until = weft__deadline_at(deadline);
+    return call_bounded(self, until < self->bound ? until : self->bound, 0, fn, arg);
 }
 
 int weft_shield(weft_deadline deadline, weft_fn *fn, void *arg)
 {
     struct weft__task *self = weft__self();
-    if (!self)
-        return -ENOMEM;
-    struct weft__calm before = weft__calm_begin(self);
-    self->bound = weft__deadline_at(deadline);
-    int r = fn(arg);
-    weft__calm_end(self, before);
-    return r;
+    return self ? call_bounded(self, weft__deadline_at(deadline), 1, fn, arg) : -ENOMEM;
 }
 
 /* -- what runs before and after -------------------------------------------------------------------- */

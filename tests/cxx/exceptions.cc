@@ -141,3 +141,36 @@ TEST_REAL(an_exception_does_not_cross_from_a_fork_into_its_waiter, "processes")
 {
     check_terminates(throw_out_of_a_fork, 0);
 }
+
+static int outlive(void *)
+{
+    return weft_sleep(weft_after(10 * WEFT_MS));
+}
+
+static int throw_out_of_bounds(void *)
+{
+    try {
+        weft_within(weft_after(WEFT_MS), throw_out, nullptr);
+        FAIL("not thrown");
+    } catch (const std::exception &) {
+        CHECK_EQ(outlive(nullptr), 0); // the bound went with the call
+    }
+    CHECK_EQ(weft_task_cancel(weft_task_self()), 0);
+    try {
+        weft_shield(weft_never(), throw_out, nullptr);
+        FAIL("not thrown");
+    } catch (const std::exception &) {
+        CHECK_ERR(outlive(nullptr), -ECANCELED); // and so did the shield
+    }
+    CHECK_EQ(weft_shield(weft_never(), outlive, nullptr), 0);
+    return 0;
+}
+
+TEST_EACH_KIND(an_exception_takes_bound_and_shield_with_it)
+{
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn(&g, t->kind, throw_out_of_bounds, nullptr), 0);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
