@@ -83,6 +83,21 @@ bool weft__sys_is_terminal(int fd)
     return WEFT__SYS3(SYS_ioctl, fd, TCGETS, settings) == 0;
 }
 
+/* By the kernel, which answers where a load would kill. Split where the text may end with its page. */
+void weft__sys_copy_text(char *out, size_t room, const char *text)
+{
+    size_t most = room - 1, page = 4096 - (uintptr_t)text % 4096, here = page < most ? page : most;
+    struct iovec to = { out, most }, from[2] = { { (char *)(uintptr_t)text, here },
+                                                 { (char *)(uintptr_t)text + here, most - here } };
+    long n = WEFT__SYS6(SYS_process_vm_readv, weft__sys_getpid(), &to, 1, from, 2, 0);
+    if (n < 0) {
+        text = n == -EFAULT ? "?" : text; /* other answers: this kernel does not do it */
+        n = (long)strnlen(text, most);
+        memcpy(out, text, (size_t)n);
+    }
+    out[n] = 0;
+}
+
 /* The one way into a socket without MSG_NOSIGNAL: the signal is held back, and taken if it came. */
 ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size)
 {

@@ -108,6 +108,9 @@ static inline int weft__sys_fcntl(int fd, int command, long arg)
 
 bool weft__sys_is_terminal(int fd);
 
+/* Copy text that may be unmapped meanwhile: then "?". room > 1. */
+void weft__sys_copy_text(char *out, size_t room, const char *text);
+
 static inline int weft__sys_fsync(int fd)
 {
     return (int)WEFT__SYS1(SYS_fsync, fd);

@@ -57,8 +57,10 @@ static void print_task(struct weft__task *task, void *ctx)
     struct page *page = ctx;
     const char *state = weft__task_state(task);
     bool waits = load_relaxed(&task->reason) == state;
-    line(page, "  %s %llx '%s'", kind_name(task), (unsigned long long)weft__handle(task).id,
-         weft__task_name(task));
+    const char *site = load_relaxed(&task->site);
+    char text[128];
+    weft__task_name_copy(task, text, sizeof text);
+    line(page, "  %s %llx '%s'", kind_name(task), (unsigned long long)weft__handle(task).id, text);
     struct weft__worker *worker = load_relaxed(&task->worker);
     if (worker)
         line(page, " on worker %u", worker->index);
@@ -67,8 +69,10 @@ static void print_task(struct weft__task *task, void *ctx)
              (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
     else
         line(page, ": %s", state);
-    if (task->name[0] && task->site)
-        line(page, ", spawned as %s", task->site);
+    if (task->name[0] && site) {
+        weft__sys_copy_text(text, sizeof text, site);
+        line(page, ", spawned as %s", text);
+    }
     line(page, "\n");
 }
 

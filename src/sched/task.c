@@ -345,7 +345,13 @@ const char *weft__task_name(const struct weft__task *task)
 {
     if (task->name[0])
         return task->name;
-    return task->site ? task->site : task->flags & WEFT__FOREIGN ? "thread" : "?";
+    const char *site = load_relaxed(&task->site);
+    return site ? site : task->flags & WEFT__FOREIGN ? "thread" : "?";
+}
+
+void weft__task_name_copy(const struct weft__task *task, char *out, size_t room)
+{
+    weft__sys_copy_text(out, room, weft__task_name(task));
 }
 
 int weft_task_rename(const char *name)
@@ -461,12 +467,12 @@ int weft_task_describe(weft_task task, struct weft_task_info *out)
         .task = task,
         .kind = load_relaxed(&found->flags) & WEFT__FOREIGN ? 0 : found->kind,
         .worker = worker ? (int)worker->index : -1,
-        .site = found->site,
+        .site = load_relaxed(&found->site),
         .state = state,
         .waiting_ns =
             load_relaxed(&found->reason) == state ? weft__now() - load_relaxed(&found->since) : 0,
         .stack = stack,
     };
-    snprintf(out->name, sizeof out->name, "%s", weft__task_name(found));
+    weft__task_name_copy(found, out->name, sizeof out->name);
     return weft__task_find(task) ? 0 : -ESRCH;
 }

@@ -246,6 +246,8 @@ static inline void weft__count_end(struct weft__worker *worker)
 
 struct weft__task *weft__task_find(weft_task task); /* NULL: stale. It may end at any time after */
 const char *weft__task_name(const struct weft__task *task); /* its name or site */
+/* The same of a task that others run: its site may lie in a library that is unloaded as it ends. */
+void weft__task_name_copy(const struct weft__task *task, char *out, size_t room);
 void weft__task_name_set(struct weft__task *task, const char *name);
 const char *weft__task_state(const struct weft__task *task); /* "running", "ready", what it waits for */
 void weft__task_ended(struct weft__task *task);              /* a kept one: wake its joiners */

@@ -743,6 +743,35 @@ TEST_EACH_KIND(a_dump_names_tasks_and_what_they_wait_for)
     weft_group_fini(&g);
 }
 
+TEST_EACH_KIND_REAL(a_dump_outlives_the_text_of_a_site, "unmapped memory")
+{
+    weft_event event = WEFT_EVENT_INIT;
+    weft_group g;
+    weft_task tasks[2];
+    struct weft_task_info info = { .size = sizeof info };
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    char *site = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    strcpy(site + size - 4, "end"); /* nothing is behind it */
+    CHECK_EQ(munmap(site + size, size), 0);
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < 2; i++) {
+        struct weft_spawn more = { .size = sizeof more, .task = &tasks[i], .name = i ? "x" : NULL };
+        CHECK_EQ(weft_group_spawn_at(&g, t->kind, waits_here, &event, 0, &more, site + size - 4), 0);
+        UNTIL(waits_for(tasks[i], "event"));
+    }
+    CHECK_EQ(weft_task_describe(tasks[0], &info), 0);
+    CHECK_STR(info.name, "end");
+    CHECK_EQ(munmap(site, size), 0); /* as dlclose does while the last task ends */
+    CHECK_EQ(weft_task_describe(tasks[0], &info), 0);
+    CHECK_STR(info.name, "?");
+    int fd = open("/dev/null", O_WRONLY);
+    CHECK_EQ(weft_dump(fd), 0);
+    close(fd);
+    weft_event_set(&event);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
 /* -- the count of workers -- */
 
 TEST_REAL(workers_are_as_many_as_asked_for, "the environment")
