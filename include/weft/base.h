@@ -40,7 +40,8 @@ enum weft_object_flags {
  */
 WEFT_API unsigned weft_version(void);
 
-/* The field's words for an error: "Connection refused" for -ECONNREFUSED.
+/* The field's words for an error: "Connection refused" for -ECONNREFUSED; weft's own for the two that
+ * every wait has: "deadline reached" for -ETIMEDOUT and "cancelled" for -ECANCELED.
  *   err  a negative errno value as weft calls return it; its positive twin is understood too
  * Returns   static text, never NULL; "unknown error" for a number without a name
  * Context   anywhere, signal handlers included
@@ -49,7 +50,8 @@ WEFT_API unsigned weft_version(void);
 WEFT_API const char *weft_strerror(int err);
 
 /* One line of words for the calling task's last failure that needs words, with what it was about: "listen
- * 127.0.0.1:80: Permission denied". So far weft_listen and weft_dial have such; other calls leave it alone.
+ * 127.0.0.1:80: Permission denied". Calls whose entry says "words in weft_why()" set it when they fail;
+ * all others leave it alone. No call prints them.
  * Returns   text that stays as it is until the task's next failing call; "" when nothing failed yet
  * Context   task or thread
  * Cancels   no.   Since 0.1

@@ -72,8 +72,8 @@ WEFT_API WEFT_MUST int weft_poll(int fd, int events, weft_deadline deadline);
  *                -ENXIO without a reader)
  *   dir          weft_open_beneath: path is looked up under this descriptor and never leaves it, by
  *                ".." or symbolic links (openat2, RESOLVE_BENEATH); -EXDEV if it would
- * Returns   a descriptor; -ENOENT, -EACCES, -EMFILE and what else open(2) has; -ECANCELED; -ENOSYS
- *           weft_open_beneath before Linux 5.6
+ * Returns   a descriptor; -ENOENT, -EACCES, -EMFILE and what else open(2) has; -ENOSYS
+ *           weft_open_beneath before Linux 5.6; -ECANCELED; words in weft_why() for all but that
  * Context   task or thread
  * Cancels   at entry.   Since 0.1
  */
@@ -101,7 +101,8 @@ WEFT_API WEFT_MUST int weft_listen(const char *where, unsigned flags);
 /* Take the next connection.
  *   peer  NULL, or where the other side's address goes
  * Returns   a descriptor; -ETIMEDOUT, -ECANCELED, -EBADF (also: closed by weft_close meanwhile),
- *           -EMFILE, -ENFILE, -ENOMEM: none taken. A connection that died in the queue is skipped.
+ *           -EMFILE, -ENFILE, -ENOMEM: none taken; words in weft_why() for all but the first two. A
+ *           connection that died in the queue is skipped.
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */

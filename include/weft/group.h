@@ -74,8 +74,8 @@ WEFT_API int weft_group_init(weft_group *group, unsigned flags);
  *          WEFT_COPY_IN the copy comes back into arg inside the wait, next or join that learns of the
  *          end, for tasks that have ended and did run; so arg must live until then.
  *   more   NULL or options
- * Returns   0; -ENOMEM, -EAGAIN (no more threads), -ENOTSUP (kind), -EINVAL, -ECANCELED (the group is
- *           cancelled): fn is not called. -ENOMEM and -EAGAIN count as a failed task of the group, so
+ * Returns   0; -ENOMEM, -EAGAIN (no more threads), -ENOTSUP (kind), -EINVAL, with words in weft_why();
+ *           -ECANCELED (the group is cancelled): fn is not called. -ENOMEM and -EAGAIN count as a failed task of the group, so
  *           the return may be ignored. A task that is cancelled before it has begun is called all the
  *           same, to release what it was given.
  * Context   task or thread; never waits, except that the first spawn starts the runtime
@@ -100,7 +100,8 @@ WEFT_API int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, 
  * tasks are cancelled and then waited for without limit: no task is left running.
  *   deadline  weft_after counts from this call
  * Returns   0; the first failure of a task (-ECANCELED from tasks of a cancelled group is none);
- *           -ETIMEDOUT, -ECANCELED the waiter's own (weft_group_failed tells them apart); -EPERM not the owner, -EINVAL the background group
+ *           -ETIMEDOUT, -ECANCELED the waiter's own (weft_group_failed tells them apart); -EPERM not
+ *           the owner, -EINVAL the background group, both with words in weft_why()
  *           The group is as after init and may be used again.
  * Context   the owner
  * Cancels   yes, as said.   Since 0.1
@@ -156,7 +157,7 @@ WEFT_API weft_group *weft_background(void);
  *   fn        gets the item's address
  *   deadline  weft_after counts from this call
  * Returns   0; the first failure (items not yet begun are then left out); -ETIMEDOUT, -ECANCELED,
- *           -EINVAL, -ENOTSUP, -ENOMEM. When it returns no fn runs.
+ *           -EINVAL, -ENOTSUP, -ENOMEM, with words in weft_why(). When it returns no fn runs.
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */

@@ -13,7 +13,8 @@ WEFT_BEGIN
  * all tasks; then background tasks are waited for, daemons cancelled (WEFT_EXIT_GRACE in milliseconds, 1,000), and the
  * thread is a plain one again. After the runtime has started, from a plain thread: fn runs as a task
  * and the caller waits.
- * Returns   fn's result; -EINVAL without fn; -EBUSY inside a task; -ENOMEM, -EAGAIN when the runtime cannot start
+ * Returns   fn's result; -EINVAL without fn; -EBUSY inside a task (words in weft_why()); -ENOMEM,
+ *           -EAGAIN when the runtime cannot start
  * Context   thread
  * Cancels   no.   Since 0.1
  */
@@ -21,8 +22,8 @@ WEFT_API int weft_run(weft_fn *fn, void *arg);
 
 /* End the runtime: waits for background tasks, cancels daemons, ends the workers. It may start again.
  *   deadline  for the whole
- * Returns   0; -ETIMEDOUT tasks still run and the runtime goes on; -EBUSY inside a task or weft_run;
- *           -ENOMEM
+ * Returns   0; -ETIMEDOUT tasks still run and the runtime goes on; -EBUSY inside a task or
+ *           weft_run (words in weft_why()); -ENOMEM
  * Context   plain thread
  * Cancels   no.   Since 0.1
  */

@@ -10,6 +10,12 @@ unsigned weft_version(void)
 
 const char *weft_strerror(int err)
 {
+    switch (err) { /* weft's own, which mean one thing each */
+    case -ETIMEDOUT:
+    case ETIMEDOUT: return "deadline reached";
+    case -ECANCELED:
+    case ECANCELED: return "cancelled";
+    }
     const char *text = err == INT32_MIN ? NULL : weft__sys_strerror(err < 0 ? -err : err);
     return text ? text : "unknown error";
 }

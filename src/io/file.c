@@ -32,7 +32,7 @@ static int open_now(void *arg)
     return r;
 }
 
-static int open_file(int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
+static int open_any(int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
     struct weft__task *self;
     flags |= flags & O_PATH ? O_CLOEXEC : O_CLOEXEC | O_NONBLOCK;
@@ -54,6 +54,16 @@ static int open_file(int dir, const char *path, int flags, mode_t mode, uint64_t
         o.how.resolve = resolve;
     }
     return weft__is_coroutine(self) ? weft_offload(open_now, &o) : open_now(&o);
+}
+
+static int open_file(int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+    int r = open_any(dir, path, flags, mode, resolve);
+    if (r == -EFAULT)
+        return weft__failed(r, "open, no text at %p", (const void *)path);
+    if (r < 0 && r != -ECANCELED)
+        weft__failed(r, "open %s%s", path, r == -EXDEV ? ", which leads out of its folder" : "");
+    return r;
 }
 
 int weft_open(const char *path, int flags, mode_t mode)

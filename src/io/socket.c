@@ -110,7 +110,7 @@ static int accept_now(void *arg)
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-int weft_accept(int listener, struct sockaddr_storage *peer, weft_deadline deadline)
+static int accept_next(int listener, struct sockaddr_storage *peer, weft_deadline deadline)
 {
     struct weft__task *self;
     struct weft__target target;
@@ -145,6 +145,14 @@ int weft_accept(int listener, struct sockaddr_storage *peer, weft_deadline deadl
         if (r < 0)
             return r;
     }
+}
+
+int weft_accept(int listener, struct sockaddr_storage *peer, weft_deadline deadline)
+{
+    int r = accept_next(listener, peer, deadline);
+    if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED)
+        weft__failed(r, "accept from descriptor %d", listener);
+    return r;
 }
 
 /* The kernel's answer to another connect tells how the first one went; a wake-up alone does not. */

@@ -23,6 +23,7 @@
 
 #define WAITING ((uint64_t)1 << 63)
 #define BIAS    ((uint64_t)1 << 61)
+#define NOT_YET "a kind that this version does not have"
 
 enum {
     PUBLIC_FLAGS = WEFT_FORK | WEFT_ONE_WORKER | WEFT_KEEP_GOING | WEFT_COLLECT,
@@ -355,8 +356,14 @@ static void count_in(weft_group *group, struct weft__task *self)
     count_start(self);
 }
 
-static cold int count_out(weft_group *group, struct weft__task *self, int err)
+static cold int refuse(int err, const char *what, const char *site, const char *why)
 {
+    return weft__failed(err, "%s %s, %s", what, site, why);
+}
+
+static cold int count_out(weft_group *group, struct weft__task *self, const char *site, int err)
+{
+    weft__failed(err, "spawn %s", site);
     if (self && self->worker)
         weft__count_end(self->worker);
     else
@@ -405,7 +412,7 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
     struct weft__task *task = new_record(self, as_coroutine ? WEFT_COROUTINE : kind,
                                          kind == WEFT_THREAD ? 256 * 1024 : stack);
     if (!task)
-        return count_out(group, self, -ENOMEM);
+        return count_out(group, self, site, -ENOMEM);
     task->kind = kind;
     task->base.group = group;
     task->fn = fn;
@@ -421,7 +428,7 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
         task->job_size = (uint32_t)size;
         if (!task->job) {
             free_record(task);
-            return count_out(group, self, -ENOMEM);
+            return count_out(group, self, site, -ENOMEM);
         }
         memcpy(task->job, arg, size);
         if (!(flags & WEFT_COPY_IN))
@@ -451,7 +458,7 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
     if (r < 0) {
         task->job_back = NULL;
         free_record(task);
-        return count_out(group, self, r);
+        return count_out(group, self, site, r);
     }
     return 0;
 }
@@ -465,20 +472,26 @@ int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg
     kind &= 0xff;
     if (unlikely(kind != WEFT_COROUTINE)) {
         if (kind == WEFT_VTHREAD || kind == WEFT_PROCESS)
-            return -ENOTSUP;
+            return refuse(-ENOTSUP, "spawn", site, NOT_YET);
         if (kind != WEFT_THREAD)
-            return -EINVAL;
+            return refuse(-EINVAL, "spawn", site, "no such kind");
     }
-    if (unlikely(flags || more || !fn)) {
-        if (!fn || flags & ~(unsigned)(WEFT_DAEMON | WEFT_COPY_IN) ||
-            (more && (more->size != sizeof *more ||
-                      (kind == WEFT_COROUTINE && more->stack > 256 * 1024))) ||
-            size > UINT32_MAX || (flags & WEFT_DAEMON && group != &weft__rt.background))
-            return -EINVAL;
+    if (unlikely(flags || size > UINT32_MAX || more || !fn)) {
+        const char *wrong =
+            !fn                                                    ? "no function"
+            : flags & ~(unsigned)(WEFT_DAEMON | WEFT_COPY_IN)      ? "unknown flags"
+            : size > UINT32_MAX                                    ? "a job of 4 GiB or more"
+            : flags & WEFT_DAEMON && group != &weft__rt.background ? "a daemon in a group"
+            : !more                                                ? NULL
+            : more->size != sizeof *more                           ? "options without their size"
+            : kind == WEFT_COROUTINE && more->stack > 256 * 1024   ? "a stack above 256 KiB"
+                                                                   : NULL;
+        if (wrong)
+            return refuse(-EINVAL, "spawn", site, wrong);
     }
     if (unlikely((r = weft__runtime_need()) < 0)) {
         weft__group_fail(group, 0, r);
-        return r;
+        return refuse(r, "spawn", site, "the runtime does not start");
     }
     if (unlikely(flags & WEFT_DAEMON))
         group = &weft__rt.daemons;
@@ -495,7 +508,7 @@ int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg
         }
         r = enqueue(group, self, &closure);
         if (unlikely(r < 0))
-            return count_out(group, self, r);
+            return count_out(group, self, site, r);
     } else {
         r = spawn_record(group, self, kind, flags, fn, arg, size, more, site);
     }
@@ -640,9 +653,9 @@ int weft_group_wait(weft_group *group, weft_deadline deadline)
 {
     struct weft__task *self = weft__self();
     if (unlikely(group->_flags & BACKGROUND))
-        return -EINVAL;
+        return weft__failed(-EINVAL, "wait for the background");
     if (unlikely(self != group->_owner || !self))
-        return -EPERM;
+        return weft__failed(-EPERM, "wait for group %p, which another task owns", (void *)group);
     round_begin(group);
     int64_t until = deadline.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(deadline);
     uint32_t done = 0;
@@ -811,9 +824,9 @@ int weft_map_at(unsigned kind, weft_fn *fn, void *items, size_t count, size_t si
                 weft_deadline deadline, const char *site)
 {
     if (kind == WEFT_VTHREAD || kind == WEFT_PROCESS)
-        return -ENOTSUP;
+        return refuse(-ENOTSUP, "map", site, NOT_YET);
     if (!fn || (kind != WEFT_COROUTINE && kind != WEFT_THREAD))
-        return -EINVAL;
+        return refuse(-EINVAL, "map", site, fn ? "no such kind" : "no function");
     if (count == 0)
         return 0;
     struct map map = { .fn = fn, .items = items, .size = size, .count = count, .site = site };

@@ -542,7 +542,7 @@ int weft_stop(weft_deadline deadline)
         return -ENOMEM;
     uint32_t nobody = 0;
     if (is_task(self) || running || !swap_acq_rel(&stop_runs, &nobody, 1u))
-        return -EBUSY;
+        return weft__failed(-EBUSY, "stop, inside a task or beside weft_run or another stop");
     int r = load_acquire(&weft__rt.state) == WEFT__OFF ? 0 : stop(self, weft__deadline_at(deadline));
     store_release(&stop_runs, 0);
     return r;
@@ -598,7 +598,7 @@ int weft_run(weft_fn *fn, void *arg)
     if (!self)
         return -ENOMEM;
     if (is_task(self))
-        return -EBUSY;
+        return weft__failed(-EBUSY, "weft_run inside a task");
     weft__spin_lock(&start_spin);
     bool off = weft__rt.state == WEFT__OFF; /* under a seed it has been on since the first call */
     bool first = off || (weft__rt.seeded && !running);

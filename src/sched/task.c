@@ -15,7 +15,7 @@
 
 __thread struct weft__task *weft__current __attribute__((tls_model("initial-exec")));
 
-enum { WHY = 160 };
+enum { WHY = 256, WHAT = 160 };
 
 /* -- a life --------------------------------------------------------------------------------------- */
 
@@ -370,12 +370,14 @@ int weft__failed(int err, const char *format, ...)
         self->why = weft__alloc(WHY, 16);
     if (self && self->why) {
         struct weft__text text = { self->why, WHY, 0 };
-        char what[96];
+        char what[WHAT];
         va_list args;
         va_start(args, format);
         vsnprintf(what, sizeof what, format, args);
         va_end(args);
         weft__text_add(&text, "%s: %s", what, weft_strerror(err));
+        if (err == -EMFILE)
+            weft__text_add(&text, " (ulimit -n is %ld)", weft__sys_fd_limit());
     }
     return err;
 }

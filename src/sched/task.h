@@ -257,7 +257,7 @@ struct weft__task *weft__task_at(uint32_t slot);             /* a slot just take
 void weft__task_finish(struct weft__task *self, struct weft_lock *before);
 void weft__cancel_deliver(struct weft__task *task); /* end its wait, if it waits */
 void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx); /* live ones */
-int weft__failed(int err, const char *format, ...)
+cold int weft__failed(int err, const char *format, ...)
     WEFT_PRINTF(2, 3); /* words for weft_why; err back */
 
 /* -- thread.c ------------------------------------------------------------------------------------ */

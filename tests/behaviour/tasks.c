@@ -722,6 +722,71 @@ TEST_EACH_KIND(a_task_begins_without_words_of_failure)
         CHECK_EQ(as_task(t->kind, fail_why, NULL), 0);
 }
 
+static weft_group *others;
+
+static int fail_with_words(void *arg)
+{
+    static const struct {
+        unsigned kind;
+        struct weft_spawn more;
+        weft_fn *fn;
+        int result;
+        const char *words;
+    } bad[] = {
+        { WEFT_PROCESS, { 0 }, fail_why, -ENOTSUP, "does not have: Operation not supported" },
+        { WEFT_VTHREAD, { 0 }, fail_why, -ENOTSUP, "does not have: Operation not supported" },
+        { 77, { 0 }, fail_why, -EINVAL, "no such kind: " },
+        { WEFT_COROUTINE | 1u << 31, { 0 }, fail_why, -EINVAL, "unknown flags: " },
+        { WEFT_COROUTINE | WEFT_DAEMON, { 0 }, fail_why, -EINVAL, "a daemon in a group: " },
+        { WEFT_COROUTINE, { 0 }, NULL, -EINVAL, "no function: " },
+        { WEFT_COROUTINE, { .size = 1 }, fail_why, -EINVAL, "options without their size: " },
+        { WEFT_COROUTINE,
+          { sizeof(struct weft_spawn), NULL, 1 << 20, NULL },
+          fail_why,
+          -EINVAL,
+          "256 KiB: " },
+    };
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const struct weft_spawn *more = bad[i].more.size ? &bad[i].more : NULL;
+        CHECK_ERR(weft_group_spawn_with(&g, bad[i].kind, bad[i].fn, NULL, more), bad[i].result);
+        CHECK_EQ(strncmp(weft_why(), "spawn bad[i].fn at ", 19), 0);
+        CHECK_SAYS(weft_why(), bad[i].words);
+    }
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+    CHECK_ERR(weft_map(WEFT_PROCESS, fail_why, (int *)arg, 1, weft_never()), -ENOTSUP);
+    CHECK_SAYS(weft_why(), "map fail_why at ");
+    CHECK_ERR(weft_group_wait(others, weft_never()), -EPERM);
+    CHECK_SAYS(weft_why(), "which another task owns: ");
+    CHECK_ERR(weft_run(fail_why, NULL), -EBUSY);
+    CHECK_SAYS(weft_why(), "weft_run inside a task: ");
+    CHECK_ERR(weft_stop(weft_at_once()), -EBUSY);
+    CHECK_SAYS(weft_why(), "stop, inside a task");
+    CHECK_ERR(weft_sleep(weft_at_once()), 0);
+    CHECK_SAYS(weft_why(), "stop, inside a task"); /* a call that succeeds leaves it alone */
+    return 0;
+}
+
+TEST_EACH_KIND(what_a_program_does_wrong_has_words)
+{
+    weft_group g;
+    int item = 0;
+    CHECK_OK(weft_group_init(&g, 0));
+    others = &g;
+    CHECK_EQ(as_task(t->kind, fail_with_words, &item), 0);
+    weft_group_fini(&g);
+}
+
+TEST(the_ends_of_waits_have_words_of_weft)
+{
+    CHECK_STR(weft_strerror(-ETIMEDOUT), "deadline reached");
+    CHECK_STR(weft_strerror(ECANCELED), "cancelled");
+    CHECK_STR(weft_strerror(-ECONNREFUSED), "Connection refused");
+    CHECK_STR(weft_strerror(-4000), "unknown error");
+}
+
 static int deep(void *arg)
 {
     volatile char block[4096];

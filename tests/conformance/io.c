@@ -894,6 +894,38 @@ IO(bad_addresses_are_refused_with_words)
     return 0;
 }
 
+IO(what_cannot_be_opened_has_words)
+{
+    char path[128], at[128];
+    struct rlimit limit;
+    CHECK_ERR(weft_open("/nonexistent/x", O_RDONLY, 0), -ENOENT);
+    CHECK_STR(weft_why(), "open /nonexistent/x: No such file or directory");
+    CHECK_ERR(weft_open((char *)16, O_RDONLY, 0), -EFAULT);
+    CHECK_STR(weft_why(), "open, no text at 0x10: Bad address");
+    int folder = weft_open(dir, O_RDONLY | O_DIRECTORY, 0);
+    CHECK_OK(folder);
+    CHECK_ERR(weft_open_beneath(folder, "../x", O_RDONLY, 0), -EXDEV);
+    CHECK(strstr(weft_why(), "open ../x, which leads out of its folder: "));
+    CHECK_ERR(weft_accept(folder, NULL, weft_never()), -ENOTSOCK);
+    CHECK(strstr(weft_why(), "accept from descriptor "));
+    snprintf(path, sizeof path, "unix:%s/sock", dir);
+    int listener = weft_listen(path, 0), peer = weft_dial(path, weft_never());
+    CHECK_OK(peer);
+    CHECK_OK(weft_close(folder)); /* the lowest free number */
+    CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
+    limit.rlim_cur = (rlim_t)folder;
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
+    CHECK_ERR(weft_accept(listener, NULL, weft_never()), -EMFILE);
+    snprintf(at, sizeof at, "descriptor %d: Too many open files (ulimit -n is %d)", listener,
+             folder);
+    CHECK(strstr(weft_why(), at));
+    limit.rlim_cur = limit.rlim_max;
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
+    CHECK_OK(weft_close(peer));
+    CHECK_OK(weft_close(listener));
+    return 0;
+}
+
 IO(nobody_there_is_a_refusal)
 {
     char at[128], path[128];
