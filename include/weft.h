@@ -20,6 +20,7 @@
 #include <weft/runtime.h>   /* run and stop the runtime, workers */
 #include <weft/semaphore.h> /* a counter to wait for */
 #include <weft/signal.h>    /* wait for a signal */
+#include <weft/socket.h>    /* datagrams, passed descriptors, options, multicast */
 #include <weft/stream.h>    /* lines, exact sizes and formatted text over a descriptor */
 #include <weft/task.h>      /* a unit of work: kinds, join, cancel, names */
 #include <weft/time.h>      /* spans, deadlines, sleep, tickers, timers */

@@ -3,7 +3,7 @@
  * These calls keep no hidden bytes and change no flags of descriptors they did not make: a descriptor
  * may be shared with code that knows nothing of weft. Sockets and files made here are O_NONBLOCK and
  * O_CLOEXEC, TCP ones TCP_NODELAY: many small writes are many packets. Addresses are text: "127.0.0.1:80", "[::1]:80", ":80" (any address of both families),
- * "unix:/run/x", "unix:@abstract". */
+ * "unix:/run/x", "unix:@abstract"; "unix:@" alone: a name that the kernel chooses. */
 #ifndef WEFT_FD_H
 #define WEFT_FD_H
 

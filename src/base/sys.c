@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -96,6 +97,16 @@ void weft__sys_copy_text(char *out, size_t room, const char *text)
         memcpy(out, text, (size_t)n);
     }
     out[n] = 0;
+}
+
+int weft__sys_interface(int fd, const char *name)
+{
+    struct ifreq request = { .ifr_ifindex = 0 };
+    if (strlen(name) >= sizeof request.ifr_name)
+        return -ENODEV;
+    strcpy(request.ifr_name, name);
+    long r = WEFT__SYS3(SYS_ioctl, fd, SIOCGIFINDEX, &request);
+    return r < 0 ? (int)r : request.ifr_ifindex;
 }
 
 /* The one way into a socket without MSG_NOSIGNAL: the signal is held back, and taken if it came. */

@@ -207,6 +207,8 @@ static inline ssize_t weft__sys_sendmsg(int fd, const struct msghdr *msg, int fl
     return WEFT__SYS3(SYS_sendmsg, fd, msg, flags);
 }
 
+int weft__sys_interface(int fd, const char *name); /* its number; fd any socket */
+
 /* -- readiness -------------------------------------------------------------------------------- */
 
 static inline int weft__sys_epoll_create(void)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <weft/socket.h>
 
 static int parse_unix(const char *path, struct sockaddr_storage *out, socklen_t *size)
 {
@@ -19,7 +20,7 @@ static int parse_unix(const char *path, struct sockaddr_storage *out, socklen_t 
     memcpy(un->sun_path, path, n + 1);
     if (path[0] == '@') {
         un->sun_path[0] = 0;
-        *size = (socklen_t)(fixed + n);
+        *size = (socklen_t)(n == 1 ? fixed : fixed + n); /* no name: the kernel chooses one */
     } else {
         *size = (socklen_t)(fixed + n + 1);
     }
@@ -99,4 +100,14 @@ int weft__address_print(const struct sockaddr_storage *addr, socklen_t size, cha
         return -EAFNOSUPPORT;
     }
     return n >= 0 && (size_t)n < room ? 0 : -ENOSPC;
+}
+
+int weft_address_parse(weft_address *address, const char *text)
+{
+    return weft__address_parse(text, &address->as.storage, &address->size);
+}
+
+int weft_address_print(const weft_address *address, char *out, size_t room)
+{
+    return weft__address_print(&address->as.storage, address->size, out, room);
 }

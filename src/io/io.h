@@ -50,6 +50,17 @@ ssize_t weft__write(struct weft__target *target, const struct iovec *iov, int co
 ssize_t weft__sendfile(struct weft__target *target, int file, off_t offset, size_t size,
                        weft_deadline deadline);
 
+/* -- socket.c */
+
+/* Parse an address and make a socket of its family, which may be connected or bound; for ":80" on a kernel
+ * without IPv6 *addr becomes an IPv4 one. */
+int weft__socket_for(const char *where, int type, struct sockaddr_storage *addr, socklen_t *size);
+void weft__remove_dead(const struct sockaddr_storage *addr, socklen_t size);
+int weft__connect(int fd, const struct sockaddr_storage *addr, socklen_t size,
+                  weft_deadline deadline);
+/* Sleep for a while, longer each time. -ETIMEDOUT, -ECANCELED, -EBADF. The deadline is fixed. */
+int weft__target_pause(const struct weft__target *target, weft_span *pause, weft_deadline deadline);
+
 /* One span in all the waits of a call. */
 static inline weft_deadline weft__fixed(weft_deadline deadline)
 {

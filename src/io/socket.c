@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include <weft/offload.h>
+#include <weft/socket.h>
 
 #include "io/address.h"
 #include "io/io.h"
@@ -34,7 +35,7 @@ static bool is_socket(const char *path)
 }
 
 /* Is somebody there behind a unix path? A dead one is removed, so that it can be bound again. */
-static void remove_dead(const struct sockaddr_storage *addr, socklen_t size)
+void weft__remove_dead(const struct sockaddr_storage *addr, socklen_t size)
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)addr;
     if (un->sun_family != AF_UNIX || un->sun_path[0] == 0)
@@ -48,22 +49,31 @@ static void remove_dead(const struct sockaddr_storage *addr, socklen_t size)
     weft__sys_close(fd);
 }
 
+int weft__socket_for(const char *where, int type, struct sockaddr_storage *addr, socklen_t *size)
+{
+    int r = weft__address_parse(where, addr, size);
+    if (r < 0)
+        return r;
+    type |= SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int fd = weft__sys_socket(addr->ss_family, type, 0);
+    if (fd == -EAFNOSUPPORT && where[0] == ':') { /* any address, and the kernel has no IPv6 */
+        struct sockaddr_in in = { .sin_family = AF_INET,
+                                  .sin_port = ((struct sockaddr_in6 *)addr)->sin6_port };
+        __builtin_memcpy(addr, &in, *size = sizeof in);
+        fd = weft__sys_socket(AF_INET, type, 0);
+    }
+    if (fd >= 0 && addr->ss_family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, where[0] != ':');
+    return fd;
+}
+
 int weft_listen(const char *where, unsigned flags)
 {
     struct sockaddr_storage addr;
     socklen_t size;
     if (flags & ~(unsigned)WEFT_REUSE_PORT)
         return -EINVAL;
-    int r = weft__address_parse(where, &addr, &size);
-    if (r < 0)
-        return fail(-1, r, "listen", where);
-    int fd = weft__sys_socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd == -EAFNOSUPPORT && where[0] == ':') { /* any address, and the kernel has no IPv6 */
-        struct sockaddr_in in = { .sin_family = AF_INET,
-                                  .sin_port = ((struct sockaddr_in6 *)&addr)->sin6_port };
-        __builtin_memcpy(&addr, &in, size = sizeof in);
-        fd = weft__sys_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    }
+    int r, fd = weft__socket_for(where, SOCK_STREAM, &addr, &size);
     if (fd < 0)
         return fail(-1, fd, "listen", where);
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -71,9 +81,7 @@ int weft_listen(const char *where, unsigned flags)
         set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (addr.ss_family != AF_UNIX)
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* what is accepted inherits it */
-    if (addr.ss_family == AF_INET6)
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, where[0] != ':');
-    remove_dead(&addr, size);
+    weft__remove_dead(&addr, size);
     r = weft__sys_bind(fd, (struct sockaddr *)&addr, size);
     if (r == 0)
         r = weft__sys_listen(fd, BACKLOG);
@@ -155,21 +163,41 @@ int weft_accept(int listener, struct sockaddr_storage *peer, weft_deadline deadl
     return r;
 }
 
+/* A unix socket whose other side's queue is full: the kernel has no way to tell when there is room. */
+int weft__target_pause(const struct weft__target *target, weft_span *pause, weft_deadline deadline)
+{
+    struct weft__target still;
+    int64_t now = weft__now(), until = now + *pause;
+    if (deadline.ns <= now)
+        return -ETIMEDOUT;
+    if (*pause < 64 * WEFT_MS)
+        *pause *= 2;
+    int r = weft_sleep((weft_deadline){ deadline.ns < until ? deadline.ns : until });
+    if (r == 0)
+        r = weft__target_begin(&still, target->fd);
+    return r < 0 ? r : still.generation == target->generation ? 0 : -EBADF;
+}
+
 /* The kernel's answer to another connect tells how the first one went; a wake-up alone does not. */
-static int connect_to(int fd, const struct sockaddr_storage *addr, socklen_t size,
-                      weft_deadline deadline)
+int weft__connect(int fd, const struct sockaddr_storage *addr, socklen_t size,
+                  weft_deadline deadline)
 {
     struct weft__target target;
+    weft_span pause = WEFT_MS;
     int r = weft__target_begin(&target, fd);
-    while (r >= 0) {
+    for (bool begun = false; r >= 0;) {
         r = weft__sys_connect(fd, (const struct sockaddr *)addr, size);
-        if (r == -EISCONN)
-            r = 0;
-        if (r != -EINPROGRESS && r != -EALREADY && r != -EINTR)
-            break;
+        if (r == -EISCONN && begun)
+            return 0;
+        if (r != -EINPROGRESS && r != -EALREADY && r != -EINTR && r != -EAGAIN)
+            return r;
+        begun = begun || r != -EAGAIN;
+        deadline = weft__fixed(deadline);
+        bool full = r == -EAGAIN;
         r = weft__runtime_need();
         if (r == 0)
-            r = weft__fd_wait(&target, POLLOUT, deadline, "dial");
+            r = full ? weft__target_pause(&target, &pause, deadline)
+                     : weft__fd_wait(&target, POLLOUT, deadline, "dial");
     }
     return r;
 }
@@ -184,43 +212,45 @@ int weft_dial(const char *where, weft_deadline deadline)
         return r;
     if ((r = weft__address_parse(where, &addr, &size)) < 0)
         return fail(-1, r, "dial", where);
-    deadline = weft__fixed(deadline);
     int fd = weft__sys_socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail(-1, fd, "dial", where);
     if (addr.ss_family != AF_UNIX)
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    for (weft_span pause = WEFT_MS;; pause = pause < 64 * WEFT_MS ? 2 * pause : pause) {
-        r = connect_to(fd, &addr, size, deadline);
-        if (r != -EAGAIN)
-            break;
-        /* A unix listener with a full backlog: the kernel has no way to tell when there is room. */
-        int64_t now = weft__now();
-        if (deadline.ns <= now) {
-            r = -ETIMEDOUT;
-            break;
-        }
-        r = weft_sleep((weft_deadline){ deadline.ns < now + pause ? deadline.ns : now + pause });
-        if (r < 0)
-            break;
-    }
+    r = weft__connect(fd, &addr, size, deadline);
     return r < 0 ? fail(fd, r, "dial", where) : fd;
+}
+
+int weft_socket_address(int fd, weft_address *out)
+{
+    weft_address a = { .size = sizeof a.as };
+    int r = weft__sys_getsockname(fd, &a.as.any, &a.size);
+    if (r == 0)
+        *out = a;
+    return r;
+}
+
+int weft_socket_peer(int fd, weft_address *out)
+{
+    weft_address a = { .size = sizeof a.as };
+    int r = weft__sys_getpeername(fd, &a.as.any, &a.size);
+    if (r == 0)
+        *out = a;
+    return r;
 }
 
 int weft_local_address(int fd, char *out, size_t size)
 {
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
-    int r = weft__sys_getsockname(fd, (struct sockaddr *)&addr, &len);
-    return r < 0 ? r : weft__address_print(&addr, len, out, size);
+    weft_address a;
+    int r = weft_socket_address(fd, &a);
+    return r < 0 ? r : weft_address_print(&a, out, size);
 }
 
 int weft_peer_address(int fd, char *out, size_t size)
 {
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
-    int r = weft__sys_getpeername(fd, (struct sockaddr *)&addr, &len);
-    return r < 0 ? r : weft__address_print(&addr, len, out, size);
+    weft_address a;
+    int r = weft_socket_peer(fd, &a);
+    return r < 0 ? r : weft_address_print(&a, out, size);
 }
 
 int weft_socketpair(int out[2])

@@ -154,7 +154,7 @@ ssize_t weft__write(struct weft__target *target, const struct iovec *iov, int co
     enum { PART = 16 };
     size_t size = total(iov, count), done = 0, skip = 0;
     struct iovec part[PART];
-    struct transfer t = { .target = target, .iov = part, .writing = true };
+    struct transfer t = { .target = target, .writing = true };
     t.kind = at < 0 ? SOCKET : NOWAIT;
     while (done < size) {
         while (skip >= iov->iov_len) {
@@ -162,10 +162,15 @@ ssize_t weft__write(struct weft__target *target, const struct iovec *iov, int co
             iov++;
             count--;
         }
-        t.count = count < PART ? count : PART;
-        memcpy(part, iov, (size_t)t.count * sizeof *part);
-        part[0].iov_base = (char *)part[0].iov_base + skip;
-        part[0].iov_len -= skip;
+        t.iov = (struct iovec *)(uintptr_t)iov; /* whole, as a datagram goes: nothing writes to it */
+        t.count = count < IOV_MAX ? count : IOV_MAX;
+        if (skip > 0) {
+            t.iov = part;
+            t.count = count < PART ? count : PART;
+            memcpy(part, iov, (size_t)t.count * sizeof *part);
+            part[0].iov_base = (char *)part[0].iov_base + skip;
+            part[0].iov_len -= skip;
+        }
         t.at = at < 0 ? -1 : at + (off_t)done;
         ssize_t r = transfer(&t, &deadline);
         if (r <= 0)

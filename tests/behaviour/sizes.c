@@ -26,6 +26,7 @@ static const struct {
     SIZE(weft_queue, 128),
     SIZE(weft_signal, 64),
     SIZE(weft_stream, 96),
+    SIZE(weft_address, 136),
 };
 /* clang-format on */
 

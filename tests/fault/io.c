@@ -61,6 +61,8 @@ static long fault(long nr)
         { SYS_fcntl, { EIO, EIO } },
         { SYS_getsockname, { ENOBUFS, ENOBUFS } },
         { SYS_setsockopt, { ENOBUFS, ENOMEM } },
+        { SYS_getsockopt, { ENOBUFS, ENOMEM } },
+        { SYS_ioctl, { ENODEV, ENXIO } },
         { SYS_pipe2, { EMFILE, ENFILE } },
         { SYS_fsync, { EIO, EIO } },
     };
@@ -454,6 +456,82 @@ TEST_REAL(calls_of_a_coroutine_survive, REAL)
 TEST_REAL(calls_of_a_thread_survive, REAL)
 {
     fail_each(all_on_a_thread);
+}
+
+/* Three descriptors travel in a message; whatever fails, nobody keeps one that he was not told of. */
+static int passes_descriptors(void *arg)
+{
+    bool whole = *(bool *)arg;
+    int pair[2], fds[3], got[3];
+    char text[8];
+    if (weft_socketpair_of(SOCK_SEQPACKET, pair) < 0)
+        return whole ? -EPROTO : 0;
+    for (int i = 0; i < 3; i++)
+        fds[i] = dup(0);
+    struct weft_message m = { .size = sizeof m,
+                              .parts = &(struct iovec){ text, sizeof text },
+                              .parts_count = 1,
+                              .fds = fds,
+                              .fds_count = 3 };
+    ssize_t r = weft_option_set(pair[1], SOL_SOCKET, SO_PASSCRED, 1);
+    if (r == 0)
+        r = weft_send_message(pair[0], &m, SOON);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(close(fds[i]));
+    if (r > 0) {
+        m.fds = got;
+        m.fds_count = 2; /* and none for the third */
+        r = weft_recv_message(pair[1], &m, SOON);
+        CHECK(r > 0 || !whole);
+        for (size_t i = 0; r > 0 && i < m.fds_count; i++)
+            CHECK_OK(weft_close(got[i]));
+    }
+    CHECK(r > 0 || !whole);
+    CHECK_OK(weft_close(pair[0]));
+    CHECK_OK(weft_close(pair[1]));
+    return 0;
+}
+
+static int sends_datagrams(void *arg)
+{
+    bool whole = *(bool *)arg;
+    char where[160], text[8];
+    weft_address to;
+    snprintf(where, sizeof where, "unix:%s/datagrams", getenv("TMPDIR"));
+    int fd = weft_datagram("127.0.0.1:0", NULL, WEFT_REUSE_ADDRESS), path = -1, both = -1, r = fd;
+    if (r >= 0)
+        r = weft_multicast_interface(fd, "lo");
+    if (r >= 0)
+        r = weft_socket_address(fd, &to);
+    if (r >= 0)
+        r = (int)weft_send_to(fd, "hello", 5, &to, SOON);
+    if (r >= 0)
+        r = (int)weft_recv_from(fd, text, sizeof text, &to, SOON);
+    if (r >= 0)
+        r = path = weft_datagram(where, NULL, 0);
+    if (r >= 0)
+        r = both = weft_datagram("unix:@", where, 0);
+    CHECK(r >= 0 || (!whole && r != -ETIMEDOUT && r != -EINTR));
+    for (int i = 0; i < 3; i++)
+        if ((int[]){ fd, path, both }[i] >= 0)
+            CHECK_OK(weft_close((int[]){ fd, path, both }[i]));
+    return passes_descriptors(arg);
+}
+
+static void datagrams(bool whole)
+{
+    weft_group group;
+    if (!group_begin(&group, whole))
+        return;
+    int r = weft_group_spawn(&group, WEFT_COROUTINE, sends_datagrams, &whole);
+    int w = weft_group_wait(&group, weft_never());
+    CHECK((r == 0 && w == 0) || !whole);
+    weft_group_fini(&group);
+}
+
+TEST_REAL(datagrams_and_passed_descriptors_survive, REAL)
+{
+    fail_each(datagrams);
 }
 
 static void wants_signals(bool whole)
