@@ -109,6 +109,13 @@ int weft__sys_interface(int fd, const char *name)
     return r < 0 ? (int)r : request.ifr_ifindex;
 }
 
+int weft__sys_unread(int fd)
+{
+    int bytes = 0;
+    long r = WEFT__SYS3(SYS_ioctl, fd, FIONREAD, &bytes);
+    return r < 0 ? (int)r : bytes;
+}
+
 /* The one way into a socket without MSG_NOSIGNAL: the signal is held back, and taken if it came. */
 ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size)
 {
@@ -153,6 +160,13 @@ int weft__sys_poll(struct pollfd *fds, unsigned count, int64_t timeout)
 {
     struct timespec ts = timespec_of(timeout < 0 ? 0 : timeout);
     return (int)WEFT__SYS5(SYS_ppoll, fds, count, timeout < 0 ? NULL : &ts, 0, 8);
+}
+
+int weft__sys_select(int limit, unsigned long *in, unsigned long *out, unsigned long *urgent,
+                     int64_t timeout)
+{
+    struct timespec ts = timespec_of(timeout < 0 ? 0 : timeout);
+    return (int)WEFT__SYS6(SYS_pselect6, limit, in, out, urgent, timeout < 0 ? NULL : &ts, 0);
 }
 
 int weft__sys_futex_wait(const void *word, uint32_t expected, int64_t until)

@@ -107,6 +107,7 @@ static inline int weft__sys_fcntl(int fd, int command, long arg)
 }
 
 bool weft__sys_is_terminal(int fd);
+int weft__sys_unread(int fd); /* bytes that a socket holds; -errno */
 
 /* Copy text that may be unmapped meanwhile: then "?". room > 1. */
 void weft__sys_copy_text(char *out, size_t room, const char *text);
@@ -243,6 +244,9 @@ int weft__sys_epoll_wait(int epfd, struct epoll_event *out, int max, int64_t tim
 
 /* timeout in ns, < 0 for ever. */
 int weft__sys_poll(struct pollfd *fds, unsigned count, int64_t timeout);
+/* Maps of at least limit bits each, written over with the answer. timeout as above. */
+int weft__sys_select(int limit, unsigned long *in, unsigned long *out, unsigned long *urgent,
+                     int64_t timeout);
 
 /* -- memory ----------------------------------------------------------------------------------- */
 
