@@ -1,6 +1,6 @@
 /* conn.c - connections that hold no stack and no worker while they are idle, and serving them.
  *
- * A connection is registered once, edge-triggered, with the epoll of one worker. Its state says who owns
+ * A connection is registered once, edge-triggered, with the poller of one worker. Its state says who owns
  * it: IDLE nobody, RUNNING its handler, CLOSING whoever closes it. An event on an idle one starts the
  * handler, as a closure that any worker may steal; on a running one it wakes the reader or is kept as a
  * mark (`edge`), so that none is lost between a try and the wait. The event may come by the worker
@@ -8,6 +8,9 @@
  *
  * The records are type-stable and never freed: an event that is on its way while a connection closes
  * finds another generation there and is dropped.
+ *
+ * poll and select know no edges: there a connection is armed again whenever it lies idle or somebody waits,
+ * and one whose handler took nothing is looked at now and then, for whether there is more than it left.
  */
 #include "io/io.h"
 
@@ -33,11 +36,13 @@ struct weft_conn {
     bool edge_in, edge_out; /* came since the last try */
     bool finished;          /* the peer has: a short read proves nothing then */
     bool wants_out;         /* registered for EPOLLOUT too */
+    bool quiet;             /* idle, and its handler took nothing; without edges only */
     uint8_t drain;          /* what reads of this call found out */
     int fd;                 /* -1: detached */
     int error;              /* the kernel tells it once; the next read returns it */
+    int held;               /* bytes that were there when the handler was called; likewise */
     struct weft__wait_node *reader, *reader_last, *writer, *writer_last;
-    struct weft__worker *worker; /* whose epoll has it */
+    struct weft__worker *worker; /* whose poller has it */
     struct serve *serve;
     struct weft_conn *next, *prev; /* of its server's; of the free list */
     struct weft_conn *old;         /* to be closed too */
@@ -112,13 +117,18 @@ static struct weft__wait_queue writers(struct weft_conn *conn)
 
 static int conn_main(void *arg);
 
-static int register_conn(struct weft_conn *conn, int operation)
+static bool has_edges(const struct weft_conn *conn)
 {
-    struct epoll_event event = {
-        .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (conn->wants_out ? EPOLLOUT : 0u),
-        .data.u64 = weft__source_data(&conn->source, conn->generation),
-    };
-    return weft__sys_epoll_ctl(conn->worker->epfd, operation, conn->fd, &event);
+    return !weft__poller_is_set(&conn->worker->poller);
+}
+
+static int register_conn(struct weft_conn *conn, bool anew)
+{
+    uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET | (conn->wants_out ? EPOLLOUT : 0u) |
+                      (conn->quiet ? WEFT__LATER : 0u);
+    uint64_t data = weft__source_data(&conn->source, conn->generation);
+    return anew ? weft__poller_add(&conn->worker->poller, conn->fd, events, data)
+                : weft__poller_modify(&conn->worker->poller, conn->fd, events, data);
 }
 
 /* The handler could not be started for want of memory: its event comes again. */
@@ -128,8 +138,15 @@ void weft__conn_lost(void *arg)
     weft__word_lock(&conn->word);
     conn->state = load_seq_cst(&conn->serve->ending) ? STATE_CLOSING : STATE_IDLE;
     conn->idle_since = weft__now();
-    register_conn(conn, EPOLL_CTL_MOD);
+    register_conn(conn, false);
     weft__word_unlock(&conn->word);
+}
+
+/* A quiet one is heard: has anything come? */
+static bool has_news(const struct weft_conn *conn, uint32_t events)
+{
+    bool ends = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    return (ends && !load_relaxed(&conn->finished)) || weft__sys_unread(conn->fd) != conn->held;
 }
 
 static void on_event(struct weft__source *source, uint16_t generation, uint32_t events,
@@ -145,6 +162,12 @@ static void on_event(struct weft__source *source, uint16_t generation, uint32_t 
         weft__word_unlock(&conn->word);
         return;
     }
+    if (conn->state == STATE_IDLE && conn->quiet && !has_news(conn, events)) {
+        register_conn(conn, false);
+        weft__word_unlock(&conn->word);
+        return;
+    }
+    conn->quiet = false;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         store_relaxed(&conn->finished, true);
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
@@ -181,7 +204,7 @@ int weft__conn_wait(weft_conn *conn, unsigned events, weft_deadline deadline, co
     weft__word_lock(&conn->word);
     if (!in && !conn->wants_out) {
         conn->wants_out = true; /* if it is writable already, the edge comes now */
-        int r = register_conn(conn, EPOLL_CTL_MOD);
+        int r = register_conn(conn, false);
         if (r < 0) {
             conn->wants_out = false;
             weft__word_unlock(&conn->word);
@@ -193,6 +216,8 @@ int weft__conn_wait(weft_conn *conn, unsigned events, weft_deadline deadline, co
         weft__word_unlock(&conn->word);
         return (int)events;
     }
+    if (!has_edges(conn))
+        register_conn(conn, false);
     struct weft__wait_node node;
     int r = weft__wait_on(&conn->word, in ? readers(conn) : writers(conn), &node, weft__current,
                           deadline, reason, conn);
@@ -314,7 +339,7 @@ static void deregister(struct weft_conn *conn, uint8_t state)
     conn->state = state;
     conn->generation++;
     weft__word_unlock(&conn->word);
-    weft__sys_epoll_ctl(conn->worker->epfd, EPOLL_CTL_DEL, conn->fd, NULL);
+    weft__poller_remove(&conn->worker->poller, conn->fd);
 }
 
 /* The caller owns it (RUNNING or CLOSING). */
@@ -376,6 +401,10 @@ static bool lie_idle(struct weft_conn *conn)
     if (idle) {
         conn->idle_since = weft__now();
         conn->state = STATE_IDLE;
+        if (!has_edges(conn)) {
+            conn->quiet = conn->drain == UNTOUCHED;
+            register_conn(conn, false);
+        }
     }
     conn->edge_in = false;
     weft__word_unlock(&conn->word);
@@ -391,6 +420,8 @@ static int conn_main(void *arg)
     weft__word_unlock(&conn->word);
     for (;;) {
         conn->drain = UNTOUCHED;
+        if (!has_edges(conn))
+            conn->held = weft__sys_unread(conn->fd);
         int verdict = serve->handler(conn);
         if (verdict != WEFT_CONN_IDLE || conn->fd < 0 || weft_task_is_cancelled())
             break;
@@ -423,7 +454,7 @@ static int adopt(struct serve *serve, int fd)
     conn->serve = serve;
     conn->worker = weft__place();
     conn->user = NULL;
-    conn->edge_in = conn->edge_out = conn->finished = conn->wants_out = false;
+    conn->edge_in = conn->edge_out = conn->finished = conn->wants_out = conn->quiet = false;
     conn->error = 0;
     conn->prev = NULL;
     if (serve->options.on_open && serve->options.on_open(conn) < 0) {
@@ -442,7 +473,7 @@ static int adopt(struct serve *serve, int fd)
     conn->state = STATE_IDLE;
     weft__word_unlock(&conn->word);
     add_relaxed(&conn->worker->conns, 1);
-    if (register_conn(conn, EPOLL_CTL_ADD) < 0)
+    if (register_conn(conn, true) < 0)
         conn_end(conn); /* no event can have come */
     return 0;
 }

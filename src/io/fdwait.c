@@ -1,7 +1,7 @@
 /* fdwait.c - waiting for a plain descriptor, and closing one.
  *
  * A descriptor number has a place in a table that is never freed: its waiters, under a spin bit. A
- * coroutine arms the number in its own worker's epoll, one-shot, with what all waiters of that worker
+ * coroutine arms the number in its own worker's poller, one-shot, with what all waiters of that worker
  * want: the only form that a close by others cannot make stale. An event wakes those it is true for;
  * a stale one wakes somebody for nothing, who tries and waits again. A thread sleeps in poll(2) itself.
  */
@@ -47,12 +47,22 @@ static uint32_t wanted(struct fd_place *place, struct weft__worker *worker)
 /* With the spin bit held. */
 static int arm(struct fd_place *place, struct weft__worker *worker)
 {
-    struct epoll_event event = {
-        .events = wanted(place, worker) | EPOLLONESHOT,
-        .data.u64 = weft__source_data(&place->source, 0),
-    };
-    int r = weft__sys_epoll_ctl(worker->epfd, EPOLL_CTL_MOD, place->fd, &event);
-    return r == -ENOENT ? weft__sys_epoll_ctl(worker->epfd, EPOLL_CTL_ADD, place->fd, &event) : r;
+    struct weft__poller *poller = &worker->poller;
+    uint32_t events = wanted(place, worker) | EPOLLONESHOT;
+    uint64_t data = weft__source_data(&place->source, 0);
+    int r = weft__poller_modify(poller, place->fd, events, data);
+    return r == -ENOENT ? weft__poller_add(poller, place->fd, events, data) : r;
+}
+
+/* A waiter has left: nobody sleeps on the descriptor for it, should others close it now. */
+static void disarm(struct fd_place *place, struct weft__worker *worker)
+{
+    if (!weft__poller_is_set(&worker->poller))
+        return;
+    if (wanted(place, worker))
+        arm(place, worker);
+    else
+        weft__poller_remove(&worker->poller, place->fd);
 }
 
 /* Claim those of a worker (NULL: everyone) whose events are true; each learns which. */
@@ -223,6 +233,8 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
         weft__word_lock(&place->word);
         if (node.node.linked)
             weft__node_unlink(queue(place), &node.node);
+        if (node.worker)
+            disarm(place, node.worker);
         weft__word_unlock(&place->word);
     }
     if (r == 0 && load_acquire(&place->generation) != target->generation)
@@ -266,6 +278,7 @@ int weft_close(int fd)
         store_release(&place->generation, place->generation + 1);
         chain = claim_ready(place, NULL, ~0u, -EBADF);
         weft__word_unlock(&place->word);
+        weft__workers_leave(fd);
     }
     int r = weft__sys_close(fd);
     weft__ready_all(chain);

@@ -137,6 +137,20 @@ struct weft__worker *weft__place(void)
     return load_of(a) <= load_of(b) ? a : b;
 }
 
+/* Others may sleep on a descriptor that is about to be closed. */
+void weft__workers_leave(int fd)
+{
+    if (likely(weft__backend() == WEFT__EPOLL)) /* it forgets what is closed, and keeps nothing open */
+        return;
+    bool visiting = weft__visit_begin();
+    for (unsigned i = 0; i < WEFT__WORKERS_MAX; i++) {
+        struct weft__worker *worker = load_seq_cst(&weft__rt.workers[i]);
+        if (worker)
+            weft__poller_remove(&worker->poller, fd);
+    }
+    weft__visit_end(visiting);
+}
+
 /* -- coming to rest ------------------------------------------------------------------------------- */
 
 /* Somebody may wait for tasks to end: workers that find nothing to do, and ending threads, call this. */
@@ -203,9 +217,10 @@ static bool watch_worker(struct weft__worker *worker, int64_t now, struct pollfd
     if (epoch != worker->watched_epoch) {
         worker->watched_epoch = epoch;
         worker->watched_since = now;
-    } else if (now - worker->watched_since >= STALL && weft__rt.workers_count > 1) {
+    } else if (now - worker->watched_since >= STALL && weft__rt.workers_count > 1 &&
+               !weft__poller_is_set(&worker->poller)) {
         if (weft__harvest(worker) > 0 || !heard)
-            *listen = (struct pollfd){ .fd = worker->epfd, .events = POLLIN };
+            *listen = (struct pollfd){ .fd = worker->poller.epfd, .events = POLLIN };
     }
     return true;
 }
@@ -322,11 +337,13 @@ static struct weft__worker *spares[WEFT__WORKERS_MAX];
 
 static void free_workers(void)
 {
+    struct weft__worker *workers[WEFT__WORKERS_MAX];
+    for (unsigned i = 0; i < weft__rt.lanes_count; i++)
+        workers[i] = exchange_seq_cst(&weft__rt.workers[i], (struct weft__worker *)NULL);
     while (load_seq_cst(&weft__rt.visitors)) /* each is a few instructions from leaving */
         weft__sys_sched_yield();
     for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
-        struct weft__worker *worker = weft__rt.workers[i];
-        weft__rt.workers[i] = NULL;
+        struct weft__worker *worker = workers[i];
         if (!worker || worker->live) /* tasks that outlived the grace: who wakes one comes here */
             continue;
         weft__worker_close(worker);
@@ -346,14 +363,15 @@ static int make_workers(unsigned count)
             weft__worker_init(worker, i);
             worker->own.alone = true; /* only its worker takes from it */
             worker->fifo.alone = worker->fork.alone = count == 1;
-            weft__rt.workers[i] = worker;
-            weft__rt.workers_count = weft__rt.lanes_count = i + 1;
             r = weft__worker_open(worker);
         }
         if (r < 0) {
+            spares[i] = worker;
             free_workers();
             return r;
         }
+        store_release(&weft__rt.workers[i], worker);
+        weft__rt.workers_count = weft__rt.lanes_count = i + 1;
     }
     return 0;
 }
@@ -682,7 +700,7 @@ static void fork_child(void)
     weft__stack_forked();
     for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
         struct weft__worker *worker = weft__rt.workers[i];
-        weft__sys_close(worker->epfd);
+        weft__poller_close(&worker->poller);
         weft__sys_close(worker->wake_fd);
         weft__deque_fini(&worker->fifo);
         weft__deque_fini(&worker->fork);

@@ -15,6 +15,7 @@
 
 #include "arch/hooks.h"
 #include "base/base.h"
+#include "os/poller.h"
 #include "os/stack.h"
 #include "sched/deque.h"
 #include "sched/wheel.h"
@@ -109,7 +110,7 @@ struct weft__task {
 
 _Static_assert(sizeof(struct weft__task) <= WEFT__STACK_DESCRIPTOR, "a record fits its place");
 
-/* What is registered with a worker's epoll: embedded in type-stable memory. The event's data is its
+/* What is registered with a worker's poller: embedded in type-stable memory. The event's data is its
  * address with a generation in the upper 16 bits, because an event may be on its way while the thing it
  * was for ends and another begins in the same place. */
 struct weft__source {
@@ -158,8 +159,9 @@ struct weft__worker {
     struct weft__task *cancels;                            /* to be looked at for a cancel */
     weft_timer *timers;                                    /* started or stopped elsewhere */
     uint32_t state;                                        /* enum weft__worker_state */
-    int epfd, wake_fd;
+    int wake_fd;
     unsigned index;
+    struct weft__poller poller;
     uint32_t conns;         /* atomic: connections registered here */
     uint64_t watched_epoch; /* the watch's */
     int64_t watched_since;
@@ -346,8 +348,9 @@ static inline int weft__runtime_need(void)
 {
     return likely(load_acquire(&weft__rt.state) == WEFT__ON) ? 0 : weft__runtime_start();
 }
-void weft__watch_notice(void);          /* a worker leaves its sleep: the watch may have to wake */
-uint32_t weft__draw(uint32_t count);    /* 0 .. count - 1: by the chooser, or at random */
+void weft__workers_leave(int fd);    /* before it is closed: no worker's poller has it any more */
+void weft__watch_notice(void);       /* a worker leaves its sleep: the watch may have to wake */
+uint32_t weft__draw(uint32_t count); /* 0 .. count - 1: by the chooser, or at random */
 struct weft__worker *weft__place(void); /* the less loaded of two workers drawn */
 uint64_t weft__live(void);              /* tasks spawned and not ended */
 void weft__rest_notice(void);

@@ -397,7 +397,7 @@ void weft__wake_one(void)
 static int dispatch(struct weft__worker *worker, int64_t timeout, bool own)
 {
     struct epoll_event events[EVENTS];
-    int n = weft__sys_epoll_wait(worker->epfd, events, EVENTS, timeout), found = 0;
+    int n = weft__poller_wait(&worker->poller, events, EVENTS, timeout), found = 0;
     for (int i = 0; i < n; i++) {
         uint64_t data = events[i].data.u64, count;
         if (data) {
@@ -680,7 +680,8 @@ bool weft__lanes_poll(int64_t timeout)
 
 void weft__worker_init(struct weft__worker *worker, unsigned index)
 {
-    *worker = (struct weft__worker){ .index = index, .epfd = -1, .wake_fd = -1, .budget = BUDGET };
+    *worker = (struct weft__worker){ .index = index, .wake_fd = -1, .budget = BUDGET };
+    worker->poller.epfd = -1;
     worker->now = weft__now();
     weft__wheel_init(&worker->wheel, worker->now);
     worker->idle.worker = worker;
@@ -690,12 +691,9 @@ void weft__worker_init(struct weft__worker *worker, unsigned index)
 
 int weft__worker_open(struct weft__worker *worker)
 {
-    struct epoll_event event = { .events = EPOLLIN, .data.u64 = 0 };
-    int r = worker->epfd = weft__sys_epoll_create();
+    int r = worker->wake_fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC);
     if (r >= 0)
-        r = worker->wake_fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC);
-    if (r >= 0)
-        r = weft__sys_epoll_ctl(worker->epfd, EPOLL_CTL_ADD, worker->wake_fd, &event);
+        r = weft__poller_open(&worker->poller, worker->wake_fd);
     if (r < 0)
         weft__worker_close(worker);
     return r < 0 ? r : 0;
@@ -706,9 +704,7 @@ void weft__worker_close(struct weft__worker *worker)
     drain_cancels(worker); /* for tasks that have ended; a mark left would silence later cancels */
     if (worker->wake_fd >= 0)
         weft__sys_close(worker->wake_fd);
-    if (worker->epfd >= 0)
-        weft__sys_close(worker->epfd);
-    worker->epfd = -1;
+    weft__poller_close(&worker->poller);
     store_relaxed(&worker->wake_fd, -1);
     for (int class = 0; class < WEFT__STACK_CLASSES; class ++) {
         struct weft__task *task;

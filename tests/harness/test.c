@@ -135,6 +135,12 @@ bool t_slow_build(void)
     return SANITIZED || in_valgrind();
 }
 
+bool t_has_epoll(void)
+{
+    const char *backend = getenv("WEFT_BACKEND");
+    return !backend || (strcmp(backend, "poll") != 0 && strcmp(backend, "select") != 0);
+}
+
 static long load(void)
 {
     const char *text = getenv("WEFT_TEST_LOAD");

@@ -93,6 +93,9 @@ int t_shell(char *out, size_t size, const char *format, ...) __attribute__((form
 /* True under a sanitizer or valgrind: bounds on time and memory do not hold there. */
 bool t_slow_build(void);
 
+/* False when WEFT_BACKEND chooses poll or select, which promise less and are slow with many. */
+bool t_has_epoll(void);
+
 /* --- the rest is machinery --- */
 
 struct t_kind {
