@@ -58,6 +58,15 @@ WEFT_API const char *weft_strerror(int err);
  */
 WEFT_API const char *weft_why(void);
 
+/* Give the calling task such words: for libraries and servers that stand on weft.
+ *   err     handed back: return weft_why_set(-ENOENT, "user '%s': unknown", name);
+ *   format  as printf's; 511 bytes are kept. weft_why() itself may be among the arguments
+ * Returns   err
+ * Context   task or thread
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_why_set(int err, const char *format, ...) WEFT_PRINTF(2, 3);
+
 /* Where the library's memory comes from. align is a
  * power of two, at most 64. */
 struct weft_allocator {

@@ -15,7 +15,7 @@
 
 __thread struct weft__task *weft__current __attribute__((tls_model("initial-exec")));
 
-enum { WHY = 256, WHAT = 160 };
+enum { WHY = 512, WHAT = 256 };
 
 /* -- a life --------------------------------------------------------------------------------------- */
 
@@ -363,21 +363,40 @@ int weft_task_rename(const char *name)
     return 0;
 }
 
-int weft__failed(int err, const char *format, ...)
+/* Where the words go; NULL: no memory for them. They may be made of the old ones. */
+static char *words(void)
 {
     struct weft__task *self = weft__self();
     if (self && !self->why)
         self->why = weft__alloc(WHY, 16);
-    if (self && self->why) {
-        struct weft__text text = { self->why, WHY, 0 };
-        char what[WHAT];
+    return self ? self->why : NULL;
+}
+
+int weft__failed(int err, const char *format, ...)
+{
+    char what[WHAT], *why = words();
+    if (why) {
         va_list args;
         va_start(args, format);
         vsnprintf(what, sizeof what, format, args);
         va_end(args);
+        struct weft__text text = { why, WHY, 0 };
         weft__text_add(&text, "%s: %s", what, weft_strerror(err));
         if (err == -EMFILE)
             weft__text_add(&text, " (ulimit -n is %ld)", weft__sys_fd_limit());
+    }
+    return err;
+}
+
+int weft_why_set(int err, const char *format, ...)
+{
+    char text[WHY], *why = words();
+    if (why) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof text, format, args);
+        va_end(args);
+        memcpy(why, text, strlen(text) + 1);
     }
     return err;
 }

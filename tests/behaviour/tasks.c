@@ -787,6 +787,26 @@ TEST(the_ends_of_waits_have_words_of_weft)
     CHECK_STR(weft_strerror(-4000), "unknown error");
 }
 
+static int set_why(void *arg)
+{
+    char long_one[1000];
+    (void)arg;
+    CHECK_EQ(weft_why_set(-ENOENT, "user '%s': unknown", "eve"), -ENOENT);
+    CHECK_STR(weft_why(), "user 'eve': unknown");
+    CHECK_EQ(weft_why_set(-EPERM, "log in: %s", weft_why()), -EPERM);
+    CHECK_STR(weft_why(), "log in: user 'eve': unknown");
+    memset(long_one, 'x', sizeof long_one - 1);
+    long_one[sizeof long_one - 1] = 0;
+    CHECK_EQ(weft_why_set(-EPERM, "%s", long_one), -EPERM);
+    CHECK_EQ(strlen(weft_why()), 511);
+    return 0;
+}
+
+TEST_EACH_KIND(words_of_failure_can_be_the_programs_own)
+{
+    CHECK_EQ(as_task(t->kind, set_why, NULL), 0);
+}
+
 static int deep(void *arg)
 {
     volatile char block[4096];
