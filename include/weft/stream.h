@@ -1,8 +1,10 @@
-/* weft/stream.h - lines, exact sizes and formatted text over a descriptor or connection. */
+/* weft/stream.h - lines, exact sizes and formatted text over a descriptor, a connection or TLS. */
 #ifndef WEFT_STREAM_H
 #define WEFT_STREAM_H
 
 #include <stdarg.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #include <weft/base.h>
 #include <weft/conn.h>
@@ -10,24 +12,34 @@
 
 WEFT_BEGIN
 
+/* What carries bytes to and from the other side, for things that stand on any such: streams, TLS. The two
+ * functions are to keep the contracts of weft_read and weft_writev; on is what they work on. */
+struct weft_carrier {
+    ssize_t (*read)(void *on, void *buf, size_t size, weft_deadline deadline);
+    ssize_t (*writev)(void *on, const struct iovec *iov, int count, weft_deadline deadline);
+};
+
 typedef struct weft_stream { /* private; 96 bytes */
-    int fd;
-    int error;
-    weft_conn *conn;
+    const struct weft_carrier *carrier;
+    void *on;
     unsigned char *in, *out;
     size_t half, begin, end, pending; /* input lies at begin..end, output at 0..pending */
-    uint64_t _reserved[4];
+    int error;
+    uint32_t _reserved[7];
 } weft_stream;
 
-/* Put a stream over a descriptor or a connection, with the caller's buffer: one half for what was read
- * and not yet taken, one for what was written and not yet sent.
- *   size   of buf, >= 64; a line or other item can be as long as half of it
+/* Put a stream over a descriptor, a connection or something else, with the caller's buffer: one half for
+ * what was read and not yet taken, one for what was written and not yet sent.
+ *   carrier, on  its functions and what they work on; carrier must last as long as the stream
+ *   size         of buf, >= 64; a line or other item can be as long as half of it
  * Returns   0; -EINVAL
  * Context   anywhere; a stream belongs to one task at a time
  * Cancels   no.   Since 0.1
  */
 WEFT_API int weft_stream_init(weft_stream *stream, int fd, void *buf, size_t size);
 WEFT_API int weft_stream_init_conn(weft_stream *stream, weft_conn *conn, void *buf, size_t size);
+WEFT_API int weft_stream_init_over(weft_stream *stream, const struct weft_carrier *carrier,
+                                   void *on, void *buf, size_t size);
 
 /* Read a line or up to a mark. What is pending for output is sent first.
  *   out, max  text is ended with NUL; the line's "\n" or "\r\n", the mark, are taken and not stored

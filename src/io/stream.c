@@ -5,21 +5,51 @@
 
 #include "io/io.h"
 
-int weft_stream_init(weft_stream *stream, int fd, void *buf, size_t size)
+static ssize_t fd_read(void *on, void *buf, size_t size, weft_deadline deadline)
 {
-    if (fd < 0 || !buf || size < 64)
+    return weft_read((int)(intptr_t)on, buf, size, deadline);
+}
+
+static ssize_t fd_writev(void *on, const struct iovec *iov, int count, weft_deadline deadline)
+{
+    return weft_writev((int)(intptr_t)on, iov, count, deadline);
+}
+
+static ssize_t conn_read(void *on, void *buf, size_t size, weft_deadline deadline)
+{
+    return weft_conn_read(on, buf, size, deadline);
+}
+
+static ssize_t conn_writev(void *on, const struct iovec *iov, int count, weft_deadline deadline)
+{
+    return weft_conn_writev(on, iov, count, deadline);
+}
+
+static const struct weft_carrier over_fd = { fd_read, fd_writev };
+static const struct weft_carrier over_conn = { conn_read, conn_writev };
+
+int weft_stream_init_over(weft_stream *stream, const struct weft_carrier *carrier, void *on,
+                          void *buf, size_t size)
+{
+    if (!carrier || !buf || size < 64)
         return -EINVAL;
-    *stream = (weft_stream){ .fd = fd, .in = buf, .half = size / 2 };
+    *stream = (weft_stream){ .carrier = carrier, .on = on, .in = buf, .half = size / 2 };
     stream->out = stream->in + stream->half;
     return 0;
 }
 
+int weft_stream_init(weft_stream *stream, int fd, void *buf, size_t size)
+{
+    if (fd < 0)
+        return -EINVAL;
+    return weft_stream_init_over(stream, &over_fd, (void *)(intptr_t)fd, buf, size);
+}
+
 int weft_stream_init_conn(weft_stream *stream, weft_conn *conn, void *buf, size_t size)
 {
-    int r = weft_stream_init(stream, conn ? weft_conn_fd(conn) : -1, buf, size);
-    if (r == 0)
-        stream->conn = conn;
-    return r;
+    if (!conn)
+        return -EINVAL;
+    return weft_stream_init_over(stream, &over_conn, conn, buf, size);
 }
 
 /* -- out ---------------------------------------------------------------------------------------------- */
@@ -33,8 +63,7 @@ static int send_all(weft_stream *s, const void *data, size_t size, weft_deadline
     ssize_t n = 0;
     while (done < all && n >= 0) { /* a short write tells its error at the next call */
         deadline = done ? weft__fixed(deadline) : deadline;
-        n = s->conn ? weft_conn_writev(s->conn, both, 2, deadline)
-                    : weft_writev(s->fd, both, 2, deadline);
+        n = s->carrier->writev(s->on, both, 2, deadline);
         if (n == 0)
             n = -EPIPE;
         for (size_t i = 0, left = n > 0 ? (size_t)n : 0; i < 2; i++) {
@@ -109,8 +138,7 @@ static ssize_t receive(weft_stream *s, void *buf, size_t size, weft_deadline dea
         s->error ? 0 : weft_stream_flush(s, deadline); /* the answer may wait for what is asked */
     if (r < 0)
         return r;
-    return s->conn ? weft_conn_read(s->conn, buf, size, deadline)
-                   : weft_read(s->fd, buf, size, deadline);
+    return s->carrier->read(s->on, buf, size, deadline);
 }
 
 /* More input behind what is there. > 0, 0 at the end, -EMSGSIZE the half is full, errors. */

@@ -132,6 +132,53 @@ IN_KIND(lines_end_with_or_without_a_return)
     return 0;
 }
 
+struct rot13 {
+    int fd;
+};
+
+static void rotate(void *out, const void *in, size_t size)
+{
+    const char *from = in;
+    for (char *to = out; size--; to++, from++)
+        *to = *from >= 'a' && *from <= 'z' ? (char)('a' + (*from - 'a' + 13) % 26) : *from;
+}
+
+static ssize_t rot13_read(void *on, void *buf, size_t size, weft_deadline deadline)
+{
+    ssize_t n = weft_read(((struct rot13 *)on)->fd, buf, size, deadline);
+    if (n > 0)
+        rotate(buf, buf, (size_t)n);
+    return n;
+}
+
+static ssize_t rot13_writev(void *on, const struct iovec *iov, int count, weft_deadline deadline)
+{
+    char text[128];
+    size_t size = 0;
+    for (int i = 0; i < count; i++) {
+        rotate(text + size, iov[i].iov_base, iov[i].iov_len);
+        size += iov[i].iov_len;
+    }
+    return weft_write(((struct rot13 *)on)->fd, text, size, deadline);
+}
+
+IN_KIND(a_stream_stands_on_anything_that_carries_bytes)
+{
+    static const struct weft_carrier carrier = { rot13_read, rot13_writev };
+    struct end a, b;
+    make_ends(&a, &b);
+    struct rot13 secret = { a.fd };
+    CHECK_ERR(weft_stream_init_over(&a.stream, NULL, &secret, a.buf, sizeof a.buf), -EINVAL);
+    CHECK_OK(weft_stream_init_over(&a.stream, &carrier, &secret, a.buf, sizeof a.buf));
+    CHECK_OK(weft_stream_printf(&a.stream, SOON, "%s %d\n", "hello", 1));
+    CHECK_OK(weft_stream_flush(&a.stream, SOON));
+    get_line(&b, "uryyb 1");
+    put(b.fd, "jrsg\r\n");
+    get_line(&a, "weft");
+    close_ends(&a, &b);
+    return 0;
+}
+
 IN_KIND(a_line_may_be_as_long_as_half_the_buffer_and_as_max)
 {
     struct end a, b;
