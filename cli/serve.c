@@ -158,7 +158,7 @@ static int open_all(struct serve *s)
         char at[128];
         s->listeners[i] = r = weft_listen(s->where[i], 0);
         if (r < 0) {
-            fprintf(stderr, "weft serve: %s: %s\n", s->where[i], weft_strerror(r));
+            fprintf(stderr, "weft serve: %s\n", weft_why());
             return r;
         }
         if (weft_local_address(r, at, sizeof at) < 0)

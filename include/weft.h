@@ -15,6 +15,7 @@
 #include <weft/group.h>     /* start tasks, wait for them; parallel map */
 #include <weft/local.h>     /* task-local storage */
 #include <weft/lock.h>      /* mutual exclusion */
+#include <weft/name.h>      /* names of hosts, services and protocols */
 #include <weft/offload.h>   /* blocking calls while only the caller waits */
 #include <weft/queue.h>     /* values from task to task */
 #include <weft/runtime.h>   /* run and stop the runtime, workers */

@@ -2,8 +2,9 @@
  *
  * These calls keep no hidden bytes and change no flags of descriptors they did not make: a descriptor
  * may be shared with code that knows nothing of weft. Sockets and files made here are O_NONBLOCK and
- * O_CLOEXEC, TCP ones TCP_NODELAY: many small writes are many packets. Addresses are text: "127.0.0.1:80", "[::1]:80", ":80" (any address of both families),
- * "unix:/run/x", "unix:@abstract"; "unix:@" alone: a name that the kernel chooses. */
+ * O_CLOEXEC, TCP ones TCP_NODELAY: many small writes are many packets. Addresses are text: "127.0.0.1:80",
+ * "[::1]:80", ":80" (any address of both families), "unix:/run/x", "unix:@abstract" ("unix:@" alone: a name that
+ * the kernel chooses), and by name "db1.example.org:5432", "localhost:https". */
 #ifndef WEFT_FD_H
 #define WEFT_FD_H
 
@@ -89,12 +90,13 @@ WEFT_API WEFT_MUST int weft_fsync(int fd);
 WEFT_API WEFT_MUST int weft_fstat(int fd, struct stat *out);
 
 /* Make a listening socket. TCP gets SO_REUSEADDR; a dead unix path is replaced.
- *   where  an address; port 0 lets the kernel choose: weft_local_address tells it
+ *   where  an address; port 0 lets the kernel choose: weft_local_address tells it. A name is looked for in
+ *          the hosts file only; of its addresses the first that can be had, IPv4 before IPv6
  *   flags  enum weft_listen_flags
- * Returns   a descriptor; -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -EINVAL (address not understood),
- *           -EMFILE; words in weft_why()
- * Context   task or thread; never waits
- * Cancels   no.   Since 0.1
+ * Returns   a descriptor; -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -EINVAL (address not understood), -ENOENT
+ *           (no such name, no such service), -EMFILE, -ECANCELED; words in weft_why()
+ * Context   task or thread; waits for nobody but a disk, if there are names
+ * Cancels   no; with a name at entry.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_listen(const char *where, unsigned flags);
 
@@ -110,10 +112,13 @@ WEFT_API WEFT_MUST int weft_accept(int listener, struct sockaddr_storage *peer,
                                    weft_deadline deadline);
 
 /* Connect.
- *   where  a numeric address
+ *   where  an address; a name's addresses are raced (RFC 8305): families take turns, another one starts
+ *          after 250 ms or when one fails, the first 16 at most; the first connection is the one, the
+ *          others are closed
  * Returns   a descriptor; -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT (deadline or the kernel's own),
- *           -ECANCELED, -EINVAL, -EMFILE; words in weft_why()
- * Context   task or thread
+ *           -ECANCELED, -EINVAL, -EMFILE; for names those of weft_name_find too; words in weft_why(), of
+ *           each address that was tried
+ * Context   task or thread; the deadline is for all of it
  * Cancels   yes; nothing is left open.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_dial(const char *where, weft_deadline deadline);

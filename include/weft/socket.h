@@ -42,8 +42,8 @@ typedef struct weft_address {
 } weft_address;
 
 /* An address from its text, the forms of <weft/fd.h>, and back.
- *   text       "127.0.0.1:80", "[::1]:80", ":80", "unix:/run/x", "unix:@name"; names of hosts are not
- *              looked up
+ *   text       "127.0.0.1:80", "[::1]:80", ":80", "unix:/run/x", "unix:@name"; names of hosts are
+ *              weft_name_find's
  *   out, room  128 bytes are always enough
  * Returns   0; -EINVAL the text is none; -ENOSPC, -EAFNOSUPPORT (a family without a text)
  * Context   anywhere
@@ -59,6 +59,15 @@ WEFT_API int weft_address_print(const weft_address *address, char *out, size_t r
  */
 WEFT_API int weft_socket_address(int fd, weft_address *out);
 WEFT_API int weft_socket_peer(int fd, weft_address *out);
+
+/* Connect to whichever of several addresses answers first, as weft_dial does with those of a name.
+ *   addresses  IPv4 and IPv6, as weft_name_find finds them
+ * Returns   a descriptor; as weft_dial; words in weft_why(), of each address that was tried
+ * Context   task or thread
+ * Cancels   yes; nothing is left open.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_dial_any(const weft_address *addresses, int count,
+                                     weft_deadline deadline);
 
 /* -- sockets ------------------------------------------------------------------------------------ */
 

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 long weft__syscall(long nr, long a, long b, long c, long d, long e, long f);
@@ -330,6 +331,11 @@ _Noreturn void weft__sys_exit_now(int status);
 _Noreturn void weft__sys_abort(void);
 
 /* -- small questions --------------------------------------------------------------------------- */
+
+static inline int weft__sys_uname(struct utsname *out)
+{
+    return (int)WEFT__SYS1(SYS_uname, out);
+}
 
 int64_t weft__sys_now(void);        /* CLOCK_MONOTONIC, ns, by the vDSO */
 unsigned weft__sys_cpu_count(void); /* by affinity */

@@ -1,4 +1,4 @@
-/* address.c - addresses as text, numeric ones only. inet_pton and inet_ntop do not enter the kernel. */
+/* address.c - addresses as text; names are not looked up here. inet_pton and inet_ntop do not enter the kernel. */
 #include "io/address.h"
 
 #include <arpa/inet.h>
@@ -74,6 +74,28 @@ int weft__address_parse(const char *text, struct sockaddr_storage *out, socklen_
     if (inet_pton(AF_INET, host, &in->sin_addr) != 1)
         return -EINVAL;
     return parse_port(colon + 1, &in->sin_port);
+}
+
+int weft__address_split(const char *text, char host[WEFT__HOST_ROOM],
+                        char service[WEFT__SERVICE_ROOM])
+{
+    const char *colon = strrchr(text, ':'), *end = colon;
+    if (!colon || strncmp(text, "unix:", 5) == 0)
+        return -EINVAL;
+    if (text[0] == '[') {
+        if (end - ++text < 2 || *--end != ']' || !memchr(text, ':', (size_t)(end - text)))
+            return -EINVAL;
+    } else if (memchr(text, ':', (size_t)(colon - text))) {
+        return -EINVAL;
+    }
+    size_t n = (size_t)(end - text), m = strlen(++colon);
+    if (n == 0 || n >= WEFT__HOST_ROOM || m == 0 || m >= WEFT__SERVICE_ROOM ||
+        strpbrk(colon, " \t\r\n"))
+        return -EINVAL;
+    memcpy(host, text, n);
+    host[n] = 0;
+    memcpy(service, colon, m + 1);
+    return 0;
 }
 
 int weft__address_print(const struct sockaddr_storage *addr, socklen_t size, char *out, size_t room)

@@ -1,4 +1,4 @@
-/* socket.c - listen, accept, dial. */
+/* socket.c - listen, accept, connect, addresses of sockets. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
@@ -8,15 +8,9 @@
 
 #include "io/address.h"
 #include "io/io.h"
+#include "io/name.h"
 
 enum { BACKLOG = 4096 };
-
-static int fail(int fd, int err, const char *what, const char *where)
-{
-    if (fd >= 0)
-        weft__sys_close(fd);
-    return weft__failed(err, "%s %s", what, where);
-}
 
 static void set_option(int fd, int level, int name, int value)
 {
@@ -67,15 +61,13 @@ int weft__socket_for(const char *where, int type, struct sockaddr_storage *addr,
     return fd;
 }
 
-int weft_listen(const char *where, unsigned flags)
+static int listen_at(const char *where, unsigned flags)
 {
     struct sockaddr_storage addr;
     socklen_t size;
-    if (flags & ~(unsigned)WEFT_REUSE_PORT)
-        return -EINVAL;
     int r, fd = weft__socket_for(where, SOCK_STREAM, &addr, &size);
     if (fd < 0)
-        return fail(-1, fd, "listen", where);
+        return fd;
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (flags & WEFT_REUSE_PORT)
         set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
@@ -85,7 +77,39 @@ int weft_listen(const char *where, unsigned flags)
     r = weft__sys_bind(fd, (struct sockaddr *)&addr, size);
     if (r == 0)
         r = weft__sys_listen(fd, BACKLOG);
-    return r < 0 ? fail(fd, r, "listen", where) : fd;
+    if (r < 0)
+        weft__sys_close(fd);
+    return r < 0 ? r : fd;
+}
+
+/* IPv4 before IPv6: who knows the name finds either, who knows 127.0.0.1 only the one. */
+static noinline int listen_name(const char *where, unsigned flags)
+{
+    char host[WEFT__HOST_ROOM], service[WEFT__SERVICE_ROOM], text[128];
+    weft_address addresses[8];
+    int r = weft__address_split(where, host, service), count = 0, fd = -1;
+    if (r < 0)
+        return weft__failed(r, "listen %s", where);
+    if ((count = weft__name_here(host, service, addresses, 8)) < 0)
+        return weft_why_set(count, "listen %s: %s", where, weft_why());
+    for (int six = 0; six < 2; six++)
+        for (int i = 0; i < count && i < 8 && fd < 0; i++)
+            if ((addresses[i].as.any.sa_family == AF_INET6) == six &&
+                weft_address_print(&addresses[i], text, sizeof text) == 0)
+                fd = listen_at(text, flags);
+    return fd < 0 ? weft__failed(fd, "listen %s", where) : fd;
+}
+
+int weft_listen(const char *where, unsigned flags)
+{
+    struct sockaddr_storage addr;
+    socklen_t size;
+    if (flags & ~(unsigned)WEFT_REUSE_PORT)
+        return -EINVAL;
+    if (weft__address_parse(where, &addr, &size) < 0)
+        return listen_name(where, flags);
+    int fd = listen_at(where, flags);
+    return fd < 0 ? weft__failed(fd, "listen %s", where) : fd;
 }
 
 /* Errors of the connection, not of the listener: the next one may be well (accept(2)). */
@@ -200,25 +224,6 @@ int weft__connect(int fd, const struct sockaddr_storage *addr, socklen_t size,
                      : weft__fd_wait(&target, POLLOUT, deadline, "dial");
     }
     return r;
-}
-
-int weft_dial(const char *where, weft_deadline deadline)
-{
-    struct weft__task *self;
-    struct sockaddr_storage addr;
-    socklen_t size;
-    int r = weft__wait_enter(&self);
-    if (r < 0)
-        return r;
-    if ((r = weft__address_parse(where, &addr, &size)) < 0)
-        return fail(-1, r, "dial", where);
-    int fd = weft__sys_socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return fail(-1, fd, "dial", where);
-    if (addr.ss_family != AF_UNIX)
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    r = weft__connect(fd, &addr, size, deadline);
-    return r < 0 ? fail(fd, r, "dial", where) : fd;
 }
 
 int weft_socket_address(int fd, weft_address *out)

@@ -210,7 +210,8 @@ TEST_REAL(words_of_the_command_are_checked, REAL)
         { "serve a b", 2, "b is too many" },
         { "serve /nonexistent", 1, "/nonexistent: no such file" },
         { "serve /etc/passwd", 1, "/etc/passwd: not a directory" },
-        { "serve --http nowhere:x /", 1, "nowhere:x: invalid argument" },
+        { "serve --http nowhere /", 1, "listen nowhere: invalid argument" },
+        { "serve --http nowhere:80 /", 1, "host 'nowhere': no such name" },
     };
     char out[8192];
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {

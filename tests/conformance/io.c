@@ -862,7 +862,11 @@ IO(bad_addresses_are_refused_with_words)
 {
     static const char *bad[] = { "",
                                  "80",
-                                 "localhost:80",
+                                 "localhost",
+                                 "localhost:",
+                                 "127.1:80",
+                                 "[localhost]:80",
+                                 "local host:80",
                                  "127.0.0.1",
                                  "1.2.3:80",
                                  "[::1",

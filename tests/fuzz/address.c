@@ -31,6 +31,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else if (r != -EINVAL) {
         abort();
     }
+    char host[WEFT__HOST_ROOM], service[WEFT__SERVICE_ROOM];
+    if (weft__address_split(text, host, service) == 0 &&
+        (!*host || !*service || strlen(host) + strlen(service) + 1 > size || strchr(service, ':')))
+        abort();
     free(text);
     return 0;
 }
