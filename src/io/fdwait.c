@@ -147,39 +147,61 @@ int weft__target_begin(struct weft__target *target, int fd)
     return r;
 }
 
-/* A thread waits in poll(2) on the descriptor and a wake-up of its own. Who else ends the wait rings
- * exactly once, and the thread leaves after the ring only: none comes late, when the number of the
- * wake-up is another's. */
-static int thread_wait(struct weft__task *self, struct fd_node *node, int fd, int64_t until)
+/* The worker whose epoll watches for a task; NULL: it watches itself, a thread in poll. */
+static struct weft__worker *watcher(const struct weft__task *self)
 {
-    uint64_t ticket = node->node.ticket, count;
+    if (unlikely(weft__rt.seeded) && !self->worker)
+        return weft__rt.workers[0]; /* the driver looks at all of them while it waits */
+    return self->worker;
+}
+
+static int thread_prepare(struct weft__task *self)
+{
+    if (watcher(self) || self->wake_fd >= 0)
+        return 0;
+    int fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0)
+        store_relaxed(&self->wake_fd, fd);
+    return fd < 0 ? fd : 0;
+}
+
+/* A thread waits in poll(2) on descriptors and, before them, a wake-up of its own. Who else ends the wait
+ * rings exactly once, and the thread leaves after the ring only: none comes late, when the number of the
+ * wake-up is another's. 1: one of the descriptors, which fds tells, has ended it. */
+static int thread_wait(struct weft__task *self, uint64_t ticket, struct pollfd *fds, unsigned count,
+                       int64_t until, const char *reason, const void *object)
+{
+    uint64_t rung;
     uint32_t how = 1;
+    int r = 0;
+    fds[0] = (struct pollfd){ .fd = self->wake_fd, .events = POLLIN };
+    until = self->bound < until ? self->bound : until;
+    store_relaxed(&self->object, object);
+    store_relaxed(&self->since, weft__now());
+    store_relaxed(&self->reason, reason);
     bool mine =
         !self->shield && weft__is_cancelled(self) && weft__claim(self, ticket, WEFT__CANCELLED);
     bool rings = !mine && swap_acq_rel(&self->sleeping, &how, 2u); /* else it was woken already */
     while (rings && !mine) {
-        struct pollfd fds[2] = { { .fd = self->wake_fd, .events = POLLIN },
-                                 { .fd = fd, .events = (short)node->events } };
         int64_t left = until == INT64_MAX ? -1 : until - weft__now();
-        int r = weft__sys_poll(fds, 2, until == INT64_MAX || left > 0 ? left : 0);
+        r = weft__sys_poll(fds, count, until == INT64_MAX || left > 0 ? left : 0);
         if (r < 0)
             continue;
         if (fds[0].revents) {
-            rings = weft__sys_read(self->wake_fd, &count, sizeof count) < 0;
+            rings = weft__sys_read(self->wake_fd, &rung, sizeof rung) < 0;
             continue;
         }
         mine = weft__claim(self, ticket, r > 0 ? WEFT__WOKEN : WEFT__TIMED_OUT);
-        if (mine && r > 0)
-            node->node.result =
-                fds[1].revents & POLLNVAL ? -EBADF : (int32_t)(uint16_t)fds[1].revents;
-        fd = -1; /* somebody else was first: the ring is on its way */
+        count = 1; /* somebody else was first: the ring is on its way */
         until = INT64_MAX;
     }
     if (mine)
         store_relaxed(&self->sleeping, 0);
     else
         (void)load_acquire(&self->sleeping); /* 0 since before the ring: the waker is done with us */
-    return weft__outcome(self);
+    store_relaxed(&self->reason, (const char *)NULL);
+    int outcome = weft__outcome(self);
+    return outcome < 0 ? outcome : mine && r > 0;
 }
 
 int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline deadline,
@@ -187,19 +209,14 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
 {
     struct weft__task *self = weft__current;
     struct fd_place *place = place_of(target->fd);
-    struct fd_node node = { .worker = self->worker, .events = events };
+    struct fd_node node = { .worker = watcher(self), .events = events };
     if (deadline.ns == 0)
         return -ETIMEDOUT;
     if (weft__is_cancelled(self)) /* since the call's last turn was over, between two */
         return -ECANCELED;
-    if (unlikely(weft__rt.seeded) && !node.worker)
-        node.worker = weft__rt.workers[0]; /* the driver looks at all of them while it waits */
-    if (!node.worker && self->wake_fd < 0) {
-        int fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0)
-            return fd;
-        store_relaxed(&self->wake_fd, fd);
-    }
+    int r = thread_prepare(self);
+    if (r < 0)
+        return r;
     int64_t until = deadline.ns == INT64_MAX ? INT64_MAX : weft__deadline_at(deadline);
     weft__word_lock(&place->word);
     if (place->generation != target->generation) {
@@ -209,7 +226,7 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
     node.node.task = self;
     node.node.ticket = weft__wait_begin(self);
     weft__node_link(queue(place), &node.node);
-    int r = node.worker ? arm(place, node.worker) : 0;
+    r = node.worker ? arm(place, node.worker) : 0;
     if (r < 0) {
         weft__node_unlink(queue(place), &node.node);
         weft__word_unlock(&place->word);
@@ -222,11 +239,13 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
     if (node.worker) {
         r = weft__wait(self, node.node.ticket, (weft_deadline){ until }, reason, place);
     } else {
-        self->object = place;
-        store_relaxed(&self->since, weft__now());
-        store_relaxed(&self->reason, reason);
-        r = thread_wait(self, &node, target->fd, self->bound < until ? self->bound : until);
-        store_relaxed(&self->reason, (const char *)NULL);
+        struct pollfd fds[2] = { { 0 }, { .fd = target->fd, .events = (short)events } };
+        r = thread_wait(self, node.node.ticket, fds, 2, until, reason, place);
+        if (r > 0) {
+            node.node.result =
+                fds[1].revents & POLLNVAL ? -EBADF : (int32_t)(uint16_t)fds[1].revents;
+            r = 0;
+        }
     }
     __atomic_fetch_sub(&weft__rt.outside_waits, 1, __ATOMIC_RELAXED);
     if (r < 0 || !node.worker) {

@@ -90,7 +90,6 @@ int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_n
         return -ETIMEDOUT;
     }
     node->task = self;
-    node->result = 0;
     node->ticket = weft__wait_begin(self);
     weft__node_link(q, node);
     weft__word_unlock(word);
@@ -109,8 +108,10 @@ struct weft__wait_node *weft__claim_first(struct weft__wait_queue q)
     struct weft__wait_node *node;
     while ((node = *q.first)) {
         weft__node_unlink(q, node);
-        if (weft__claim(node->task, node->ticket, WEFT__WOKEN))
+        if (weft__claim(node->task, node->ticket, WEFT__WOKEN)) {
+            node->result = 0;
             return node;
+        }
     }
     return NULL;
 }

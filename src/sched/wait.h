@@ -23,7 +23,7 @@ struct weft__wait_node {
     struct weft__task *task;
     uint64_t ticket; /* task->wait of this turn */
     void *value;     /* what is handed over, or where it goes */
-    int32_t result;  /* set by who wakes */
+    int32_t result;  /* set by who wakes; 0 unless it says otherwise */
     bool linked;
 };
 
