@@ -5,6 +5,8 @@
  * want: the only form that a close by others cannot make stale. An event wakes those it is true for;
  * a stale one wakes somebody for nothing, who tries and waits again. A thread sleeps in poll(2) itself.
  */
+#include <alloca.h>
+
 #include "io/io.h"
 
 #include "base/alloc.h"
@@ -16,6 +18,9 @@ struct fd_node {
     struct weft__worker *worker; /* NULL: a thread in poll */
     uint32_t events;
 };
+
+_Static_assert(sizeof(struct fd_node) <= sizeof(((struct weft_case *)0)->_node),
+               "a node fits its place");
 
 struct fd_place {
     struct weft__source source;
@@ -44,11 +49,11 @@ static uint32_t wanted(struct fd_place *place, struct weft__worker *worker)
     return events;
 }
 
-/* With the spin bit held. */
-static int arm(struct fd_place *place, struct weft__worker *worker)
+/* With the spin bit held: for those who wait, and for one who is about to. */
+static int arm(struct fd_place *place, struct weft__worker *worker, uint32_t events)
 {
     struct weft__poller *poller = &worker->poller;
-    uint32_t events = wanted(place, worker) | EPOLLONESHOT;
+    events |= wanted(place, worker) | EPOLLONESHOT;
     uint64_t data = weft__source_data(&place->source, 0);
     int r = weft__poller_modify(poller, place->fd, events, data);
     return r == -ENOENT ? weft__poller_add(poller, place->fd, events, data) : r;
@@ -60,7 +65,7 @@ static void disarm(struct fd_place *place, struct weft__worker *worker)
     if (!weft__poller_is_set(&worker->poller))
         return;
     if (wanted(place, worker))
-        arm(place, worker);
+        arm(place, worker, 0);
     else
         weft__poller_remove(&worker->poller, place->fd);
 }
@@ -94,7 +99,7 @@ static void on_event(struct weft__source *source, uint16_t generation, uint32_t 
     weft__word_lock(&place->word);
     struct weft__task *chain = claim_ready(place, owner, events, 0);
     if (wanted(place, owner))
-        arm(place, owner); /* a failure: the descriptor was closed under them, by others */
+        arm(place, owner, 0); /* a failure: the descriptor was closed under them, by others */
     weft__word_unlock(&place->word);
     weft__ready_all(chain);
 }
@@ -226,7 +231,7 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
     node.node.task = self;
     node.node.ticket = weft__wait_begin(self);
     weft__node_link(queue(place), &node.node);
-    r = node.worker ? arm(place, node.worker) : 0;
+    r = node.worker ? arm(place, node.worker, 0) : 0;
     if (r < 0) {
         weft__node_unlink(queue(place), &node.node);
         weft__word_unlock(&place->word);
@@ -302,4 +307,99 @@ int weft_close(int fd)
     int r = weft__sys_close(fd);
     weft__ready_all(chain);
     return r == -EINTR ? 0 : r;
+}
+
+/* -- cases of weft_select -- */
+
+struct weft_case weft__fd_case(const struct weft__case_ops *ops, void *on, int fd, unsigned events)
+{
+    return (struct weft_case){ ._ops = ops,
+                               ._on = on,
+                               ._detail = (uint64_t)events << 32 | (uint32_t)fd };
+}
+
+static struct pollfd wish(const struct weft_case *c)
+{
+    return (struct pollfd){ .fd = (int)(uint32_t)c->_detail, .events = (short)(c->_detail >> 32) };
+}
+
+int weft__fd_case_begin(struct weft_case *c)
+{
+    struct fd_place *place;
+    if (c->_state)
+        return c->_state < 0 ? c->_state : 0;
+    int r = place_make(wish(c).fd, &place);
+    if (r == 0)
+        r = weft__runtime_need();
+    if (r == 0)
+        r = thread_prepare(weft__current);
+    if (r < 0)
+        return r;
+    weft__case_place(c, &place->word, queue(place));
+    c->_at = load_acquire(&place->generation);
+    c->_state = 1;
+    return 0;
+}
+
+bool weft__fd_case_blocked(struct weft_case *c, struct weft__task *self)
+{
+    struct fd_place *place = container_of(c->_word, struct fd_place, word);
+    struct fd_node *node = (struct fd_node *)weft__case_node(c);
+    node->worker = watcher(self);
+    node->events = (uint16_t)wish(c).events;
+    if (place->generation != c->_at)
+        return false;
+    int r = node->worker ? arm(place, node->worker, node->events) : 0;
+    if (r < 0)
+        c->_state = r;
+    return r == 0;
+}
+
+void weft__fd_case_left(struct weft_case *c)
+{
+    struct weft__worker *worker = ((struct fd_node *)weft__case_node(c))->worker;
+    if (worker)
+        disarm(container_of(c->_word, struct fd_place, word), worker);
+}
+
+int weft__fd_case_wait(struct weft_case *on, size_t n, struct weft__task *self, uint64_t ticket,
+                       weft_deadline deadline)
+{
+    int r;
+    add_relaxed(&weft__rt.outside_waits, 1);
+    if (watcher(self)) {
+        r = weft__wait(self, ticket, deadline, "select", on);
+    } else {
+        struct pollfd *fds = alloca((n + 1) * sizeof *fds); /* a twentieth of what the cases take */
+        unsigned count = 1;
+        for (size_t i = 0; i < n; i++)
+            if (on[i]._ops && on[i]._ops->wait)
+                fds[count++] = wish(&on[i]);
+        r = thread_wait(self, ticket, fds, count, deadline.ns, "select", on);
+    }
+    __atomic_fetch_sub(&weft__rt.outside_waits, 1, __ATOMIC_RELAXED);
+    return r < 0 ? r : 0;
+}
+
+static int attempt(struct weft_case *c)
+{
+    int r = weft__fd_case_begin(c);
+    if (r < 0)
+        return r;
+    if (load_acquire(&container_of(c->_word, struct fd_place, word)->generation) != c->_at)
+        return -EBADF;
+    r = weft__fd_ready(wish(c).fd, (uint16_t)wish(c).events);
+    return r ? r : -ETIMEDOUT;
+}
+
+struct weft_case weft_on_fd(int fd, int events)
+{
+    static const struct weft__case_ops ops = {
+        .attempt = attempt,
+        .blocked = weft__fd_case_blocked,
+        .left = weft__fd_case_left,
+        .taken = attempt, /* an event may be stale */
+        .wait = weft__fd_case_wait,
+    };
+    return fd < 0 ? (struct weft_case){ 0 } : weft__fd_case(&ops, NULL, fd, (uint16_t)events);
 }

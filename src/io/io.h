@@ -12,6 +12,7 @@
 
 #include "base/report.h"
 #include "base/sys.h"
+#include "sched/case.h"
 #include "sched/wait.h"
 
 struct weft__target {
@@ -30,6 +31,14 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
                   const char *reason);
 /* Those of events that are true now; 0 none; -EBADF. */
 int weft__fd_ready(int fd, unsigned events);
+
+/* A case that waits for a descriptor, and what is common to such. */
+struct weft_case weft__fd_case(const struct weft__case_ops *ops, void *on, int fd, unsigned events);
+int weft__fd_case_begin(struct weft_case *c); /* at each attempt */
+bool weft__fd_case_blocked(struct weft_case *c, struct weft__task *self);
+void weft__fd_case_left(struct weft_case *c);
+int weft__fd_case_wait(struct weft_case *on, size_t n, struct weft__task *self, uint64_t ticket,
+                       weft_deadline deadline);
 
 /* -- conn.c */
 void weft__conn_lost(void *conn); /* its handler could not be started */

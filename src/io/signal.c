@@ -95,6 +95,24 @@ int weft_signal_wait(weft_signal *signal, weft_deadline deadline)
     }
 }
 
+static int attempt(struct weft_case *c)
+{
+    int r = weft__fd_case_begin(c);
+    return r < 0 ? r : weft_signal_wait(c->_on, weft_at_once());
+}
+
+struct weft_case weft_on_signal(weft_signal *signal)
+{
+    static const struct weft__case_ops ops = {
+        .attempt = attempt,
+        .blocked = weft__fd_case_blocked,
+        .left = weft__fd_case_left,
+        .taken = attempt,
+        .wait = weft__fd_case_wait,
+    };
+    return signal ? weft__fd_case(&ops, signal, signal->_fd, POLLIN) : (struct weft_case){ 0 };
+}
+
 void weft_signal_fini(weft_signal *signal)
 {
     if (!signal->_wanted)

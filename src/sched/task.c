@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/report.h"
 #include "base/sys.h"
+#include "sched/case.h"
 #include "sched/wait.h"
 
 __thread struct weft__task *weft__current __attribute__((tls_model("initial-exec")));
@@ -140,6 +141,33 @@ int weft_task_join(weft_task task, struct weft_exit *out, weft_deadline deadline
     }
     struct weft__wait_node node = { .value = out };
     return weft__wait_on(&found->word, joiners(found), &node, self, deadline, "join", found);
+}
+
+static int join_attempt(struct weft_case *c)
+{
+    weft_task task = { c->_detail };
+    struct weft__task *found = weft__task_find(task);
+    if (found) {
+        c->_on = found;
+        weft__case_place(c, &found->word, joiners(found));
+    }
+    return weft_task_join(task, c->_value, weft_at_once());
+}
+
+static bool join_blocked(struct weft_case *c, struct weft__task *self)
+{
+    struct weft__task *found = c->_on;
+    uint32_t flags = load_acquire(&found->flags);
+    (void)self;
+    return flags & WEFT__KEEP && !(flags & WEFT__ENDED) &&
+           weft__task_find((weft_task){ c->_detail }) == found;
+}
+
+struct weft_case weft_on_task(weft_task task, struct weft_exit *out)
+{
+    static const struct weft__case_ops ops = { .attempt = join_attempt, .blocked = join_blocked };
+    return task.id ? (struct weft_case){ ._ops = &ops, ._value = out, ._detail = task.id }
+                   : (struct weft_case){ 0 };
 }
 
 /* -- cancel --------------------------------------------------------------------------------------- */

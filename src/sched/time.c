@@ -3,6 +3,7 @@
 #include <weft/time.h>
 
 #include "base/sys.h"
+#include "sched/case.h"
 #include "sched/wait.h"
 
 int64_t weft__now(void)
@@ -43,6 +44,27 @@ int weft_sleep(weft_deadline until)
     return r;
 }
 
+static int64_t sleep_when(struct weft_case *c)
+{
+    if (!c->_state) { /* the span begins */
+        c->_at = weft__deadline_at((weft_deadline){ (int64_t)c->_detail });
+        c->_state = 1;
+    }
+    return c->_at;
+}
+
+static int sleep_attempt(struct weft_case *c)
+{
+    bool begun = c->_state || (int64_t)c->_detail >= 0;
+    return begun && weft__now() >= sleep_when(c) ? 0 : -ETIMEDOUT;
+}
+
+struct weft_case weft_on_time(weft_deadline when)
+{
+    static const struct weft__case_ops ops = { .attempt = sleep_attempt, .when = sleep_when };
+    return (struct weft_case){ ._ops = &ops, ._detail = (uint64_t)when.ns };
+}
+
 int weft_ticker_init(weft_ticker *ticker, weft_span period)
 {
     if (period <= 0)
@@ -71,4 +93,22 @@ int64_t weft_ticker_wait(weft_ticker *ticker, weft_deadline deadline)
     int64_t beats = (now - ticker->next) / ticker->period + 1;
     ticker->next += beats * ticker->period;
     return beats;
+}
+
+static int64_t ticker_when(struct weft_case *c)
+{
+    const weft_ticker *ticker = c->_on;
+    return ticker->next;
+}
+
+static int ticker_attempt(struct weft_case *c)
+{
+    int64_t beats = weft_ticker_wait(c->_on, weft_at_once());
+    return beats < INT32_MAX ? (int)beats : INT32_MAX;
+}
+
+struct weft_case weft_on_ticker(weft_ticker *ticker)
+{
+    static const struct weft__case_ops ops = { .attempt = ticker_attempt, .when = ticker_when };
+    return ticker ? (struct weft_case){ ._ops = &ops, ._on = ticker } : (struct weft_case){ 0 };
 }

@@ -169,6 +169,15 @@ int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_n
  * the spin bit go, and weft__ready(task): the node is gone with the spin bit. */
 struct weft__wait_node *weft__claim_first(struct weft__wait_queue q);
 
+/* With the spin bit held: does anyone but self wait? Perhaps his wait has ended, and he is not out yet. */
+static inline bool weft__others_wait(struct weft__wait_queue q, const struct weft__task *self)
+{
+    const struct weft__wait_node *node = *q.first;
+    while (node && node->task == self)
+        node = node->next;
+    return node != NULL;
+}
+
 /* With the spin bit held: claim all, chained by task->next. The caller makes them ready after. */
 struct weft__task *weft__claim_all(struct weft__wait_queue q, int32_t result);
 int weft__ready_all(struct weft__task *chain); /* how many */

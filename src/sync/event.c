@@ -1,6 +1,7 @@
 /* event.c - a flag to wait for: bit 1 of the word. */
 #include <weft/event.h>
 
+#include "sched/case.h"
 #include "sync/sync.h"
 
 enum { SET = 2 };
@@ -55,6 +56,23 @@ int weft_event_wait(weft_event *event, weft_deadline deadline)
     }
     struct weft__wait_node node;
     return weft__wait_on(&event->_word, queue(event), &node, self, deadline, "event", event);
+}
+
+static int attempt(struct weft_case *c)
+{
+    return weft_event_wait(c->_on, weft_at_once());
+}
+
+static bool blocked(struct weft_case *c, struct weft__task *self)
+{
+    (void)self;
+    return !(load_relaxed(c->_word) & SET);
+}
+
+struct weft_case weft_on_event(weft_event *event)
+{
+    static const struct weft__case_ops ops = { .attempt = attempt, .blocked = blocked };
+    return event ? weft__case(&ops, event, &event->_word, queue(event)) : (struct weft_case){ 0 };
 }
 
 void weft_event_fini(weft_event *event)

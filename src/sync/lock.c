@@ -7,6 +7,7 @@
  */
 #include <weft/lock.h>
 
+#include "sched/case.h"
 #include "sync/sync.h"
 
 enum { HELD = 2, WAITERS = 4, LOST = 8 }; /* LOST: its owner ended; the next one is told */
@@ -91,6 +92,40 @@ int weft_lock_acquire(weft_lock *lock, weft_deadline deadline)
         return 0;
     }
     return acquire_slowly(lock, self, deadline, __builtin_return_address(0));
+}
+
+static int attempt(struct weft_case *c)
+{
+    weft__point("acquire");
+    return acquire_slowly(c->_on, weft__current, weft_at_once(), c->_value);
+}
+
+static bool blocked(struct weft_case *c, struct weft__task *self)
+{
+    weft_lock *lock = c->_on;
+    uint32_t word = load_relaxed(&lock->_word);
+    if (!(word & HELD) || load_relaxed(&lock->_owner) == self)
+        return false;
+    store_relaxed(&lock->_word, word | WAITERS);
+    return true;
+}
+
+static int taken(struct weft_case *c)
+{
+    own(c->_on, weft__current, c->_value);
+    return weft__case_node(c)->result;
+}
+
+struct weft_case weft_on_lock(weft_lock *lock)
+{
+    static const struct weft__case_ops ops = { .attempt = attempt,
+                                               .blocked = blocked,
+                                               .taken = taken };
+    if (!lock)
+        return (struct weft_case){ 0 };
+    struct weft_case c = weft__case(&ops, lock, &lock->_word, queue(lock));
+    c._value = __builtin_return_address(0); /* where it was taken */
+    return c;
 }
 
 static void hand_over(weft_lock *lock, uint32_t lost)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <weft/queue.h>
 
+#include "sched/case.h"
 #include "sync/sync.h"
 
 static struct weft__wait_queue getters(weft_queue *q)
@@ -123,6 +124,51 @@ int weft_queue_get(weft_queue *queue, void *out, size_t size, weft_deadline dead
     if (task)
         weft__ready(task);
     return 1;
+}
+
+static int put_attempt(struct weft_case *c)
+{
+    return weft_queue_put(c->_on, c->_value, c->_detail, weft_at_once());
+}
+
+static bool put_blocked(struct weft_case *c, struct weft__task *self)
+{
+    weft_queue *queue = c->_on;
+    return !queue->_closed && queue->_length == queue->_count &&
+           !weft__others_wait(getters(queue), self);
+}
+
+static int get_attempt(struct weft_case *c)
+{
+    return weft_queue_get(c->_on, c->_value, c->_detail, weft_at_once());
+}
+
+static bool get_blocked(struct weft_case *c, struct weft__task *self)
+{
+    weft_queue *queue = c->_on;
+    return !queue->_closed && queue->_length == 0 && !weft__others_wait(putters(queue), self);
+}
+
+struct weft_case weft_on_put(weft_queue *queue, const void *value, size_t size)
+{
+    static const struct weft__case_ops ops = { .attempt = put_attempt, .blocked = put_blocked };
+    if (!queue)
+        return (struct weft_case){ 0 };
+    struct weft_case c = weft__case(&ops, queue, &queue->_word, putters(queue));
+    c._value = (void *)(uintptr_t)value;
+    c._detail = size;
+    return c;
+}
+
+struct weft_case weft_on_get(weft_queue *queue, void *out, size_t size)
+{
+    static const struct weft__case_ops ops = { .attempt = get_attempt, .blocked = get_blocked };
+    if (!queue)
+        return (struct weft_case){ 0 };
+    struct weft_case c = weft__case(&ops, queue, &queue->_word, getters(queue));
+    c._value = out;
+    c._detail = size;
+    return c;
 }
 
 void weft_queue_producers(weft_queue *queue, uint32_t n)

@@ -1,6 +1,7 @@
 /* semaphore.c - a counter to wait for; released ones go to the first waiters directly. */
 #include <weft/semaphore.h>
 
+#include "sched/case.h"
 #include "sync/sync.h"
 
 static struct weft__wait_queue queue(weft_semaphore *sem)
@@ -33,6 +34,24 @@ int weft_semaphore_acquire(weft_semaphore *sem, weft_deadline deadline)
     }
     struct weft__wait_node node;
     return weft__wait_on(&sem->_word, queue(sem), &node, self, deadline, "semaphore", sem);
+}
+
+static int attempt(struct weft_case *c)
+{
+    return weft_semaphore_acquire(c->_on, weft_at_once());
+}
+
+static bool blocked(struct weft_case *c, struct weft__task *self)
+{
+    const weft_semaphore *sem = c->_on;
+    (void)self;
+    return sem->_value == 0;
+}
+
+struct weft_case weft_on_semaphore(weft_semaphore *sem)
+{
+    static const struct weft__case_ops ops = { .attempt = attempt, .blocked = blocked };
+    return sem ? weft__case(&ops, sem, &sem->_word, queue(sem)) : (struct weft_case){ 0 };
 }
 
 int weft_semaphore_release(weft_semaphore *sem, uint32_t n)

@@ -80,6 +80,42 @@ static void pass_values(void)
     (void)weft_group_wait(&g, weft_never());
 }
 
+static weft_event ended;
+
+static int put_by_select(void *arg)
+{
+    long i = 0;
+    struct weft_case on[] = { weft_on_put(&queue, &i, sizeof i), weft_on_event(&ended) };
+    while (weft_select(on, 2, weft_after(5 * WEFT_SEC)) == 0)
+        i++;
+    (void)arg;
+    return 0;
+}
+
+static int get_by_select(void *arg)
+{
+    long value;
+    struct weft_case on[] = { weft_on_get(&queue, &value, sizeof value), weft_on_event(&ended),
+                              weft_on_time(weft_after(5 * WEFT_SEC)) };
+    (void)arg;
+    for (int i = 0; i < 500; i++)
+        if (weft_select(on, 3, weft_never()) != 0)
+            return -EIO;
+    weft_event_set(&ended);
+    return 0;
+}
+
+static void select_values(void)
+{
+    weft_group g;
+    weft_event_clear(&ended);
+    weft_queue_init(&queue, NULL, 0, sizeof(long), 0);
+    weft_group_init(&g, 0);
+    weft_group_spawn(&g, WEFT_COROUTINE, put_by_select, NULL);
+    weft_group_spawn(&g, WEFT_COROUTINE, get_by_select, NULL);
+    (void)weft_group_wait(&g, weft_never());
+}
+
 static int nap(void *arg)
 {
     (void)arg;
@@ -97,7 +133,8 @@ static void sleep_many(void)
 
 static int all_scenes(void *arg)
 {
-    static void (*const scenes[])(void) = { spawn_many, fork_many, pass_values, sleep_many };
+    static void (*const scenes[])(void) = { spawn_many, fork_many, pass_values, select_values,
+                                            sleep_many };
     struct test *t = arg;
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
         uint64_t grown = 1;

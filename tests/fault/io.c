@@ -181,7 +181,27 @@ static int receives(void *arg)
     return 0;
 }
 
-static void tasks_talk(unsigned kind, bool whole)
+static int selects(void *arg)
+{
+    struct pair *p = arg;
+    static weft_event never;
+    struct weft_case on[] = { weft_on_event(&never), weft_on_fd(p->fds[1], POLLIN) };
+    char text[500];
+    ssize_t n, all = 0;
+    do {
+        n = weft_select(on, 2, SOON);
+        CHECK(n == 1 || (n < 0 && n != -ETIMEDOUT && n != -EAGAIN && n != -EINTR));
+        if (n == 1)
+            n = on[1].result;
+        if (n > 0 && (n = weft_read(p->fds[1], text, sizeof text, weft_at_once())) > 0)
+            all += n;
+    } while (n > 0);
+    if (p->whole)
+        CHECK_EQ(all, 3000);
+    return 0;
+}
+
+static void tasks_talk(unsigned kind, weft_fn *listener, bool whole)
 {
     struct pair p = { .whole = whole };
     weft_group group;
@@ -194,7 +214,7 @@ static void tasks_talk(unsigned kind, bool whole)
         CHECK_OK(weft_close(p.fds[1]));
         return;
     }
-    r = weft_group_spawn(&group, kind, receives, &p);
+    r = weft_group_spawn(&group, kind, listener, &p);
     if (r == 0)
         r = weft_group_spawn(&group, kind, sends, &p);
     if (r < 0)
@@ -209,12 +229,22 @@ static void tasks_talk(unsigned kind, bool whole)
 
 static void coroutines_talk(bool whole)
 {
-    tasks_talk(WEFT_COROUTINE, whole);
+    tasks_talk(WEFT_COROUTINE, receives, whole);
 }
 
 static void threads_talk(bool whole)
 {
-    tasks_talk(WEFT_THREAD, whole);
+    tasks_talk(WEFT_THREAD, receives, whole);
+}
+
+static void coroutines_select(bool whole)
+{
+    tasks_talk(WEFT_COROUTINE, selects, whole);
+}
+
+static void threads_select(bool whole)
+{
+    tasks_talk(WEFT_THREAD, selects, whole);
 }
 
 TEST_REAL(coroutines_that_talk_survive, REAL)
@@ -225,6 +255,16 @@ TEST_REAL(coroutines_that_talk_survive, REAL)
 TEST_REAL(threads_that_talk_survive, REAL)
 {
     fail_each(threads_talk);
+}
+
+TEST_REAL(coroutines_that_select_survive, REAL)
+{
+    fail_each(coroutines_select);
+}
+
+TEST_REAL(threads_that_select_survive, REAL)
+{
+    fail_each(threads_select);
 }
 
 /* -- a server ------------------------------------------------------------------------------------------- */
