@@ -8,6 +8,7 @@
 
 __attribute__((constructor)) static void assemble(void)
 {
+    weft__fork_watch();
     weft__background_init();
     weft__chooser = &weft__random_chooser;
     weft__bug_dump = weft__dump;

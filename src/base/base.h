@@ -43,31 +43,6 @@ static inline void cpu_relax(void)
 #endif
 }
 
-/* A spin lock for a few instructions between threads that do not sleep in between: the slow paths of
- * central lists. Objects have a spin bit in their word instead (sched/wait.h). */
-typedef struct weft__spin {
-    uint32_t word;
-} weft__spin;
-
-void weft__spin_slow(weft__spin *spin);
-
-static inline void weft__spin_lock(weft__spin *spin)
-{
-    if (unlikely(__atomic_exchange_n(&spin->word, 1, __ATOMIC_ACQUIRE)))
-        weft__spin_slow(spin);
-}
-
-static inline void weft__spin_unlock(weft__spin *spin)
-{
-    store_release(&spin->word, 0);
-}
-
-/* And what the holder wrote is seen before anything it reads next is read. */
-static inline void weft__spin_unlock_seq_cst(weft__spin *spin)
-{
-    (void)exchange_seq_cst(&spin->word, 0);
-}
-
 /* xorshift64*: for choices that must be quick, not secret. state != 0. */
 static inline uint64_t weft__random(uint64_t *state)
 {

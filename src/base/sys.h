@@ -319,6 +319,18 @@ static inline void weft__sys_sched_yield(void)
     WEFT__SYS1(SYS_sched_yield, 0);
 }
 
+/* A full barrier in every running thread of the process. < 0: this kernel has none. To be prepared
+ * before, best while there is one thread only. */
+static inline int weft__sys_barrier_prepare(void)
+{
+    return (int)WEFT__SYS2(SYS_membarrier, 1 << 4, 0); /* register private expedited */
+}
+
+static inline int weft__sys_barrier(void)
+{
+    return (int)WEFT__SYS2(SYS_membarrier, 1 << 3, 0); /* private expedited */
+}
+
 int weft__sys_sigaction(int signo, const struct sigaction *new, struct sigaction *old);
 int weft__sys_sigaltstack(const stack_t *new, stack_t *old);
 int weft__sys_signals_block(sigset_t *old); /* all but faults */

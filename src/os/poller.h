@@ -11,7 +11,7 @@
 #ifndef WEFT_OS_POLLER_H
 #define WEFT_OS_POLLER_H
 
-#include "base/base.h"
+#include "base/spin.h"
 #include "base/sys.h"
 
 enum weft__backend { WEFT__EPOLL = 1, WEFT__POLL, WEFT__SELECT };

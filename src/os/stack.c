@@ -24,6 +24,7 @@
 #include "arch/hooks.h"
 #include "base/base.h"
 #include "base/report.h"
+#include "base/spin.h"
 #include "base/sys.h"
 #include "os/uapi.h"
 

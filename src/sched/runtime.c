@@ -331,7 +331,6 @@ static void *worker_main(void *arg)
 }
 
 static void exit_handler(void);
-static void fork_before(void), fork_parent(void), fork_child(void);
 
 static struct weft__worker *spares[WEFT__WORKERS_MAX];
 
@@ -407,7 +406,6 @@ static int start_locked(unsigned first)
         return r;
     if (!handlers_set) {
         weft__sys_at_exit(exit_handler);
-        weft__sys_at_fork(fork_before, fork_parent, fork_child);
         handlers_set = true;
     }
     weft__background_init();
@@ -437,12 +435,12 @@ static int start_locked(unsigned first)
 int weft__runtime_start(void)
 {
     int r = 0;
-    weft__spin_lock(&start_spin);
+    weft__spin_take(&start_spin);
     if (weft__rt.state == WEFT__OFF)
         r = start_locked(0);
     else if (weft__rt.state == WEFT__GONE)
         r = -EAGAIN; /* the program ends: nobody would run it */
-    weft__spin_unlock(&start_spin);
+    weft__spin_drop(&start_spin);
     return r;
 }
 
@@ -528,6 +526,7 @@ static void shut(unsigned from)
 {
     watch_end();
     end_workers(from, weft__rt.workers_count, weft__now() + grace());
+    weft__spin_take(&start_spin); /* a fork sees all of what follows or nothing */
     free_workers();
     weft__background_end();
     weft__deque_fini(&weft__rt.injector);
@@ -535,6 +534,7 @@ static void shut(unsigned from)
     store_relaxed(&weft__rt.outside_started, 0);
     store_relaxed(&weft__rt.outside_ended, 0);
     store_release(&weft__rt.state, WEFT__OFF);
+    weft__spin_drop(&start_spin);
 }
 
 static int stop(struct weft__task *self, int64_t until)
@@ -617,13 +617,13 @@ int weft_run(weft_fn *fn, void *arg)
         return -ENOMEM;
     if (is_task(self))
         return weft__failed(-EBUSY, "weft_run inside a task");
-    weft__spin_lock(&start_spin);
+    weft__spin_take(&start_spin);
     bool off = weft__rt.state == WEFT__OFF; /* under a seed it has been on since the first call */
     bool first = off || (weft__rt.seeded && !running);
     int r = off ? start_locked(1) : 0;
     if (first && r == 0)
         running = &run;
-    weft__spin_unlock(&start_spin);
+    weft__spin_drop(&start_spin);
     if (r < 0)
         return r;
     if (!first || weft__rt.seeded) {
@@ -664,18 +664,22 @@ int weft_run(weft_fn *fn, void *arg)
 
 /* -- fork by others --------------------------------------------------------------------------------- */
 
+/* Nobody is in the middle of anything while memory is copied: see base/spin.h. A thread that is solo
+ * enters no sections; it forks itself, or is so no more. */
 static void fork_before(void)
 {
-    weft__spin_lock(&start_spin);
-    weft__spin_lock(&weft__rt.injector_spin);
-    weft__records_hold(true);
+    weft__spin_take(&start_spin);
+    __atomic_fetch_add(&weft__rt.threads, 1, __ATOMIC_SEQ_CST); /* and none becomes it */
+    if (!weft__current || !weft__current->worker)
+        weft__solo_end();
+    weft__gates_close();
 }
 
 static void fork_parent(void)
 {
-    weft__records_hold(false);
-    weft__spin_unlock(&weft__rt.injector_spin);
-    weft__spin_unlock(&start_spin);
+    weft__gates_open(false);
+    __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
+    weft__spin_drop(&start_spin);
 }
 
 void (*weft__locks_lose)(struct weft__task *task);
@@ -688,6 +692,7 @@ static void lose(struct weft__task *task, void *caller)
         return;
     store_relaxed(&task->life, ((task->life >> 8) + 1) << 8);
     store_relaxed(&task->wait, ((task->wait >> 3) + 1) << 3);
+    task->worker = NULL; /* nor can anything be sent to it */
     if (task->held)
         weft__locks_lose(task);
 }
@@ -696,24 +701,28 @@ static void lose(struct weft__task *task, void *caller)
  * stays where it is. */
 static void fork_child(void)
 {
-    fork_parent();
+    weft__gates_open(true);
+    weft__spin_drop(&start_spin);
     weft__stack_forked();
     for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
         struct weft__worker *worker = weft__rt.workers[i];
+        if (!worker) /* left behind by a stop */
+            continue;
         weft__poller_close(&worker->poller);
         weft__sys_close(worker->wake_fd);
         weft__deque_fini(&worker->fifo);
         weft__deque_fini(&worker->fork);
         weft__deque_fini(&worker->own);
-        weft__release(worker, sizeof *worker);
         weft__rt.workers[i] = NULL;
+        spares[i] = worker; /* records of ended tasks know it */
     }
     weft__rt.workers_count = weft__rt.lanes_count = 0;
-    weft__solo_end();
+    weft__solo = (struct weft__solo){ 0 };
     weft__deque_fini(&weft__rt.injector);
     weft__rt.parked = weft__rt.spinning = weft__rt.visitors = 0;
     weft__rt.outside_started = weft__rt.outside_ended = 0;
     running = NULL;
+    stop_runs = resting = 0;
     weft__rt.generation++;
     has_watch = false;
     weft__rt.starts++;
@@ -729,4 +738,10 @@ static void fork_child(void)
         weft__current->base.linked = false;
     }
     store_release(&weft__rt.state, WEFT__OFF);
+}
+
+void weft__fork_watch(void)
+{
+    weft__gates_init();
+    weft__sys_at_fork(fork_before, fork_parent, fork_child);
 }

@@ -5,14 +5,12 @@
 
 #include "arch/hooks.h"
 
-enum { MEMBARRIER_PRIVATE_EXPEDITED = 1 << 3, MEMBARRIER_REGISTER = 1 << 4 };
-
 struct weft__solo weft__solo;
 
 void weft__solo_begin(void)
 {
 #ifndef WEFT_TSAN
-    if (WEFT__SYS3(SYS_membarrier, MEMBARRIER_REGISTER, 0, 0) < 0)
+    if (weft__sys_barrier_prepare() < 0)
         return;
     store_seq_cst(&weft__solo.state, WEFT__SOLO_ON);
     if (load_seq_cst(&weft__rt.threads) != 1) /* who came meanwhile may not have seen it */
@@ -26,7 +24,7 @@ void weft__solo_end(void)
     if (likely(load_acquire(&weft__solo.state) == WEFT__SOLO_OFF))
         return;
     if (swap_seq_cst(&weft__solo.state, &state, WEFT__SOLO_ENDING)) {
-        WEFT__SYS3(SYS_membarrier, MEMBARRIER_PRIVATE_EXPEDITED, 0, 0);
+        weft__sys_barrier();
         while (load_acquire(&weft__solo.inside))
             weft__sys_sched_yield();
         store_release(&weft__solo.state, WEFT__SOLO_OFF);

@@ -15,6 +15,7 @@
 
 #include "arch/hooks.h"
 #include "base/base.h"
+#include "base/spin.h"
 #include "os/poller.h"
 #include "os/stack.h"
 #include "sched/deque.h"
@@ -268,7 +269,6 @@ struct weft__task *weft__record_take(void); /* for a thread; NULL no memory */
 void weft__record_give(struct weft__task *task);
 struct weft__task *weft__record_at(uint32_t slot);
 uint32_t weft__record_slots(void);
-void weft__records_hold(bool hold); /* around a fork */
 int weft__thread_spawn(struct weft__task *task, size_t stack);
 enum { WEFT__RECORDS = 1 << 30 }; /* slots from here on are records of threads */
 
@@ -356,6 +356,7 @@ uint64_t weft__live(void);              /* tasks spawned and not ended */
 void weft__rest_notice(void);
 extern void (*weft__locks_abandon)(struct weft__task *task, struct weft_lock *before); /* likewise */
 extern void (*weft__locks_lose)(struct weft__task *task); /* it is lost in a fork */
+void weft__fork_watch(void);            /* once, when the program or the library is loaded */
 extern void (*weft__run_entered)(void); /* filled by assembly.c: weft_run has the runtime */
 
 /* -- group.c ------------------------------------------------------------------------------------- */

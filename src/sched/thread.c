@@ -17,7 +17,7 @@ static uint32_t used; /* slots ever given out */
 static struct weft__task *spare;
 static weft__spin spin;
 static unsigned exit_key;
-static uint32_t exit_key_state; /* 0 not made, 1 being made, 2 made, 3 there is none */
+static enum { NO_KEY, KEY, KEYLESS } exit_key_state; /* under spin */
 
 struct weft__task *weft__record_at(uint32_t slot)
 {
@@ -54,14 +54,6 @@ struct weft__task *weft__record_take(void)
     return task;
 }
 
-void weft__records_hold(bool hold)
-{
-    if (hold)
-        weft__spin_lock(&spin);
-    else
-        weft__spin_unlock(&spin);
-}
-
 void weft__record_give(struct weft__task *task)
 {
     if (task->wake_fd >= 0)
@@ -90,14 +82,14 @@ static void foreign_end(void *value)
 }
 
 /* The key that tells us of a thread's end; without one a record is simply not given back. */
-static void exit_key_make(void)
+static bool exit_key_make(void)
 {
-    uint32_t none = 0;
-    if (swap_acq_rel(&exit_key_state, &none, 1))
-        store_release(&exit_key_state,
-                      weft__sys_thread_at_exit(foreign_end, &exit_key) == 0 ? 2u : 3u);
-    while (load_acquire(&exit_key_state) == 1)
-        weft__sys_sched_yield();
+    weft__spin_lock(&spin);
+    if (exit_key_state == NO_KEY)
+        exit_key_state = weft__sys_thread_at_exit(foreign_end, &exit_key) == 0 ? KEY : KEYLESS;
+    bool made = exit_key_state == KEY;
+    weft__spin_unlock(&spin);
+    return made;
 }
 
 struct weft__task *weft__self_slow(void)
@@ -116,8 +108,7 @@ struct weft__task *weft__self_slow(void)
     task->site = NULL;
     task->kind = 0;
     task->tid = (uint32_t)weft__sys_gettid();
-    exit_key_make();
-    if (load_acquire(&exit_key_state) == 2)
+    if (exit_key_make())
         weft__sys_thread_at_exit_set(exit_key, task);
     weft__current = task;
     if (unlikely(load_relaxed(&weft__rt.state) == WEFT__OFF))

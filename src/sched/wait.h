@@ -43,6 +43,7 @@ static inline void weft__word_lock(uint32_t *word)
 {
     if (weft__solo_enter())
         return;
+    weft__section_enter();
     uint32_t now = load_relaxed(word) & ~(uint32_t)WEFT__SPIN;
     if (unlikely(!__atomic_compare_exchange_n(word, &now, now | WEFT__SPIN, false, __ATOMIC_ACQUIRE,
                                               __ATOMIC_RELAXED)))
@@ -56,6 +57,8 @@ static inline void weft__word_unlock_to(uint32_t *word, uint32_t value)
     store_release(word, value);
     if (solo)
         weft__solo_leave();
+    else
+        weft__section_leave();
 }
 
 static inline void weft__word_unlock(uint32_t *word)

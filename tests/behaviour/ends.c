@@ -520,6 +520,63 @@ TEST_REAL(forks_while_workers_run, "processes")
     weft_group_fini(&g);
 }
 
+static weft_event flag = WEFT_EVENT_INIT;
+static weft_queue pipeline;
+static weft_semaphore units;
+static weft_cond cond = WEFT_COND_INIT;
+
+/* All objects, one short section after the other. */
+static void touch_all(void)
+{
+    long value = 7;
+    weft_event_set(&flag);
+    weft_event_clear(&flag);
+    CHECK_EQ(weft_event_wait(&flag, weft_at_once()) % ETIMEDOUT, 0);
+    CHECK_EQ(weft_queue_put(&pipeline, &value, sizeof value, weft_at_once()) % ETIMEDOUT, 0);
+    int r = weft_queue_get(&pipeline, &value, sizeof value, weft_at_once());
+    CHECK(r == 1 ? value == 7 : r == -ETIMEDOUT);
+    CHECK_OK(weft_semaphore_release(&units, 1));
+    CHECK_EQ(weft_semaphore_acquire(&units, weft_at_once()) % ETIMEDOUT, 0);
+    weft_cond_signal(&cond);
+}
+
+static int touch_on(void *arg)
+{
+    (void)arg;
+    while (!LOAD(busy)) {
+        touch_all();
+        CHECK_EQ(weft_yield(), 0);
+    }
+    return 0;
+}
+
+TEST_EACH_KIND_REAL(a_fork_finds_nobody_in_the_middle, "processes")
+{
+    FORKS_AMONG_THREADS();
+    static long slots[8];
+    weft_group g;
+    CHECK_EQ(weft_queue_init(&pipeline, slots, 8, sizeof *slots, 0), 0);
+    CHECK_EQ(weft_semaphore_init(&units, 0, 0, 0), 0);
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(weft_group_spawn(&g, t->kind, touch_on, NULL), 0);
+    for (int i = 0; i < 50; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(20); /* a bit that stays set is waited for without end */
+            for (int k = 0; k < 10; k++)
+                touch_all();
+            CHECK_LE(weft_queue_length(&pipeline), 8);
+            CHECK_EQ(shared_count(), 10);
+            exit(0);
+        }
+        wait_for_child(pid);
+    }
+    STORE(busy, 1);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
 /* -- foreign threads -- */
 
 static void *use_weft(void *arg)
