@@ -59,6 +59,7 @@ struct weft__member {
 };
 
 struct weft__wait_node;
+struct weft__queued;
 struct weft__local_value;
 struct weft__defer;
 struct weft__worker;
@@ -85,8 +86,9 @@ struct weft__task {
     int64_t since;
     struct weft__timer timer;
 
-    uint32_t word;     /* spin bit of joiners */
-    uint32_t sleeping; /* a thread's futex word: 0 run, 1 sleep, 2 sleeps in poll */
+    struct weft__queued *queued; /* a thread's node; see wait.h */
+    uint32_t word;               /* spin bit of joiners */
+    uint32_t sleeping;           /* a thread's futex word: 0 run, 1 sleep, 2 sleeps in poll */
     struct weft__wait_node *joiners, *joiners_last;
     struct weft__member base;
     struct weft__task *cancel_next;

@@ -92,6 +92,8 @@ int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_n
     node->task = self;
     node->ticket = weft__wait_begin(self);
     weft__node_link(q, node);
+    struct weft__queued queued;
+    weft__queued_begin(&queued, self, q, node);
     weft__word_unlock(word);
     int r = weft__wait(self, node->ticket, deadline, reason, object);
     if (r < 0) {
@@ -100,7 +102,16 @@ int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_n
             weft__node_unlink(q, node);
         weft__word_unlock(word);
     }
+    weft__queued_end(self);
     return r;
+}
+
+bool weft__is_waited_for(struct weft__wait_queue q)
+{
+    for (const struct weft__wait_node *node = *q.first; node; node = node->next)
+        if (load_relaxed(&node->task->wait) >> 3 == node->ticket >> 3) /* still the same turn */
+            return true;
+    return false;
 }
 
 struct weft__wait_node *weft__claim_first(struct weft__wait_queue q)

@@ -161,11 +161,37 @@ static inline void weft__node_unlink(struct weft__wait_queue q, struct weft__wai
     node->linked = false;
 }
 
+/* The child of a fork gives the stacks of lost threads to its next ones (a lost coroutine's stays as it
+ * is). So a thread's record tells, from under the spin bit to the wait's end, where its node is queued,
+ * and the child takes it out. */
+struct weft__queued {
+    struct weft__wait_queue queue;
+    struct weft__wait_node *node;
+};
+
+static inline void weft__queued_begin(struct weft__queued *queued, struct weft__task *self,
+                                      struct weft__wait_queue queue, struct weft__wait_node *node)
+{
+    if (likely(weft__is_coroutine(self)))
+        return;
+    *queued = (struct weft__queued){ queue, node };
+    self->queued = queued;
+}
+
+static inline void weft__queued_end(struct weft__task *self)
+{
+    if (unlikely(!weft__is_coroutine(self)))
+        self->queued = NULL;
+}
+
 /* With the spin bit held: queue the node (its value is set), let go, wait. On a negative result the
  * node has been taken out again. */
 int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
                   struct weft__task *self, weft_deadline deadline, const char *reason,
                   const void *object);
+
+/* Is there a waiter? Those that were lost in a fork are none. For fini. */
+bool weft__is_waited_for(struct weft__wait_queue q);
 
 /* With the spin bit held: claim the first waiter that is still waiting, take it out and return it;
  * those whose wait ended otherwise are taken out on the way. NULL: nobody. Then hand over by node, let

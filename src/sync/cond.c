@@ -28,6 +28,8 @@ int weft_cond_wait(weft_cond *cond, weft_lock *lock, weft_deadline deadline)
     weft__word_lock(&cond->_word);
     node.ticket = weft__wait_begin(self);
     weft__node_link(queue(cond), &node);
+    struct weft__queued queued;
+    weft__queued_begin(&queued, self, queue(cond), &node);
     weft__word_unlock(&cond->_word);
     weft__lock_let_go(lock, self);
     r = weft__wait(self, node.ticket, deadline, "cond", cond);
@@ -37,6 +39,7 @@ int weft_cond_wait(weft_cond *cond, weft_lock *lock, weft_deadline deadline)
             weft__node_unlink(queue(cond), &node);
         weft__word_unlock(&cond->_word);
     }
+    weft__queued_end(self);
     struct weft__calm calm = weft__calm_begin(self);
     int again = weft_lock_acquire(lock, weft_never());
     weft__calm_end(self, calm);
@@ -66,6 +69,7 @@ int weft_cond_broadcast(weft_cond *cond)
 
 void weft_cond_fini(weft_cond *cond)
 {
-    WEFT_BUG_ON(cond->_first, "condition %p is torn down under a waiter", (void *)cond);
+    WEFT_BUG_ON(weft__is_waited_for(queue(cond)), "condition %p is torn down under a waiter",
+                (void *)cond);
     *cond = (weft_cond){ 0 };
 }

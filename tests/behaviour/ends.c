@@ -577,6 +577,98 @@ TEST_EACH_KIND_REAL(a_fork_finds_nobody_in_the_middle, "processes")
     weft_group_fini(&g);
 }
 
+static int wait_for_flag(void *arg)
+{
+    (void)arg;
+    return weft_event_wait(&flag, weft_never());
+}
+
+static int wait_for_value(void *arg)
+{
+    long value;
+    (void)arg;
+    return weft_queue_get(&pipeline, &value, sizeof value, weft_never());
+}
+
+static int wait_for_lock(void *lock)
+{
+    int r = weft_lock_acquire(lock, weft_never());
+    if (r >= 0)
+        weft_lock_leave(lock);
+    return r;
+}
+
+static int wait_for_signal(void *lock)
+{
+    weft_lock_enter(lock);
+    int r = weft_cond_wait(&cond, lock, weft_never());
+    weft_lock_leave(lock);
+    return r;
+}
+
+static int write_on_stack(void *arg)
+{
+    char bytes[32 * 1024];
+    (void)arg;
+    memset(bytes, 0x55, sizeof bytes);
+    CHECK_EQ(weft_sleep(weft_after(WEFT_MS)), 0);
+    return bytes[t_rounds(1)] - 0x55;
+}
+
+static void forget_waiters(weft_lock *lock)
+{
+    weft_group g;
+    long value = 1;
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < 8; i++) /* on the stacks of those who waited */
+        CHECK_EQ(weft_group_spawn(&g, i % 2 ? WEFT_THREAD : WEFT_COROUTINE, write_on_stack, NULL),
+                 0);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(weft_queue_put(&pipeline, &value, sizeof value, weft_at_once()), 0);
+    CHECK_EQ(weft_queue_get(&pipeline, &value, sizeof value, weft_at_once()), 1);
+    CHECK_EQ(weft_cond_signal(&cond), 0); /* nobody */
+    weft_lock_leave(lock);
+    CHECK_EQ(weft_lock_acquire(lock, weft_at_once()), 0);
+    weft_lock_leave(lock);
+    weft_event_set(&flag);
+    weft_queue_fini(&pipeline);
+    weft_cond_fini(&cond);
+    weft_lock_fini(lock);
+    weft_event_fini(&flag);
+    CHECK_EQ(weft_stop(weft_never()), 0);
+}
+
+TEST_EACH_KIND_REAL(a_forked_child_has_nobody_waiting, "processes")
+{
+    FORKS_AMONG_THREADS();
+    static weft_fn *const fns[] = { wait_for_flag, wait_for_value, wait_for_signal, wait_for_lock };
+    static const char *const reasons[] = { "event", "get", "cond", "lock" };
+    static weft_lock lock = WEFT_LOCK_INIT;
+    static long slots[1];
+    weft_group g;
+    CHECK_EQ(weft_queue_init(&pipeline, slots, 1, sizeof *slots, 0), 0);
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < 8; i++) {
+        weft_task task;
+        struct weft_spawn more = { .size = sizeof more, .task = &task };
+        CHECK_EQ(weft_group_spawn_with(&g, t->kind, fns[i / 2], &lock, &more), 0);
+        UNTIL(waits_for(task, reasons[i / 2]));
+        if (i == 5)
+            weft_lock_enter(&lock);
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        forget_waiters(&lock);
+        exit(0);
+    }
+    wait_for_child(pid);
+    weft_lock_leave(&lock);
+    weft_group_cancel(&g);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
 /* -- foreign threads -- */
 
 static void *use_weft(void *arg)
