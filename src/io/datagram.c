@@ -39,7 +39,9 @@ int weft_datagram(const char *here, const char *there, unsigned flags)
     }
     if (r < 0)
         return fail(fd, r, here ? here : there);
-    if (there && (r = weft__sys_connect(fd, &peer.as.any, peer.size)) < 0) {
+    while (there && (r = weft__sys_connect(fd, &peer.as.any, peer.size)) == -EINTR)
+        ;
+    if (r < 0) {
         if (here && own.as.any.sa_family == AF_UNIX && own.as.un.sun_path[0])
             weft__sys_unlink(own.as.un.sun_path);
         return fail(fd, r, there);
