@@ -17,6 +17,7 @@
 #include <weft/lock.h>      /* mutual exclusion */
 #include <weft/name.h>      /* names of hosts, services and protocols */
 #include <weft/offload.h>   /* blocking calls while only the caller waits */
+#include <weft/operation.h> /* calls that go on while their caller does something else */
 #include <weft/queue.h>     /* values from task to task */
 #include <weft/runtime.h>   /* run and stop the runtime, workers */
 #include <weft/select.h>    /* wait for the first of several */

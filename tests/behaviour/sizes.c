@@ -28,6 +28,7 @@ static const struct {
     SIZE(weft_signal, 64),
     SIZE(weft_stream, 96),
     SIZE(weft_address, 136),
+    SIZE(weft_operation, 128),
 };
 /* clang-format on */
 
