@@ -34,6 +34,19 @@ WEFT_API WEFT_MUST int weft_signal_init(weft_signal *signal, const int *signos, 
  */
 WEFT_API WEFT_MUST int weft_signal_wait(weft_signal *signal, weft_deadline deadline);
 
+typedef void weft_signal_fn(int signo, void *arg);
+
+/* Run fn for each signal that comes, until the deadline or a cancel. fn runs in a coroutine of its own, not
+ * in a signal handler: it may call anything and wait, and further signals are served meanwhile, also the
+ * same one again. At the end those that still run are cancelled and waited for.
+ * Returns   -ETIMEDOUT, -ECANCELED; -ENOMEM, -EAGAIN: fn could not be run for the last signal. No fn runs
+ *           any more
+ * Context   task or thread, as weft_signal_wait
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_signal_serve(weft_signal *signal, weft_signal_fn *fn, void *arg,
+                                         weft_deadline deadline);
+
 /* Stop catching them. Zeroed memory is fine.
  * Context   task or thread; nobody may be waiting
  * Cancels   no.   Since 0.1

@@ -113,6 +113,38 @@ struct weft_case weft_on_signal(weft_signal *signal)
     return signal ? weft__fd_case(&ops, signal, signal->_fd, POLLIN) : (struct weft_case){ 0 };
 }
 
+struct serving {
+    weft_signal_fn *fn;
+    void *arg;
+    int signo;
+};
+
+static int serve_one(void *arg)
+{
+    struct serving *s = arg;
+    s->fn(s->signo, s->arg);
+    return 0;
+}
+
+int weft_signal_serve(weft_signal *signal, weft_signal_fn *fn, void *arg, weft_deadline deadline)
+{
+    weft_group running;
+    struct serving s = { .fn = fn, .arg = arg };
+    int r = weft_group_init(&running, 0);
+    if (r < 0)
+        return r;
+    deadline = weft__fixed(deadline);
+    do {
+        r = s.signo = weft_signal_wait(signal, deadline);
+        if (r > 0)
+            r = weft_group_spawn_copy(&running, WEFT_COROUTINE, serve_one, &s);
+    } while (r == 0);
+    weft_group_cancel(&running);
+    weft_group_wait(&running, weft_never());
+    weft_group_fini(&running);
+    return r;
+}
+
 void weft_signal_fini(weft_signal *signal)
 {
     if (!signal->_wanted)

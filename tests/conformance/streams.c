@@ -570,6 +570,67 @@ IN_KIND(everyone_who_wants_a_signal_gets_it)
     return 0;
 }
 
+struct server {
+    weft_signal signal;
+    weft_queue begun; /* by signal number */
+    int slots[8];
+    weft_event may_end;
+    int running, ended, result;
+};
+
+/* Of SIGUSR1 it waits long, of SIGUSR2 not at all. */
+static void on_signal(int signo, void *arg)
+{
+    struct server *s = arg;
+    __atomic_add_fetch(&s->running, 1, __ATOMIC_ACQ_REL);
+    CHECK_OK(weft_queue_put(&s->begun, &signo, sizeof signo, weft_never()));
+    if (signo == SIGUSR2 || weft_event_wait(&s->may_end, weft_never()) == 0)
+        __atomic_add_fetch(&s->ended, 1, __ATOMIC_ACQ_REL);
+    __atomic_sub_fetch(&s->running, 1, __ATOMIC_ACQ_REL);
+}
+
+static int serve_signals(void *arg)
+{
+    struct server *s = arg;
+    s->result = weft_signal_serve(&s->signal, on_signal, s, weft_never());
+    CHECK_EQ(__atomic_load_n(&s->running, __ATOMIC_ACQUIRE), 0);
+    return 0;
+}
+
+IN_KIND(a_signals_function_may_wait_while_others_come)
+{
+    const int both[] = { SIGUSR1, SIGUSR2 };
+    static const int order[] = { SIGUSR1, SIGUSR2, SIGUSR1, SIGUSR1 };
+    struct server s = { .may_end = WEFT_EVENT_INIT };
+    int signo;
+    NO_SIGNALS_UNDER_TSAN;
+    CHECK_OK(weft_queue_init(&s.begun, s.slots, 8, sizeof(int), 0));
+    CHECK_OK(weft_signal_init(&s.signal, both, 2));
+    CHECK_ERR(weft_signal_serve(&s.signal, on_signal, &s, weft_after(2 * WEFT_MS)), -ETIMEDOUT);
+    weft_task task = start(serve_signals, &s);
+    for (int i = 0; i < 4; i++) {
+        CHECK_OK(kill(getpid(), order[i]));
+        CHECK_EQ(weft_queue_get(&s.begun, &signo, sizeof signo, SOON), 1);
+        CHECK_EQ(signo, order[i]);
+        if (i == 2) { /* two wait at once */
+            while (__atomic_load_n(&s.running, __ATOMIC_ACQUIRE) != 2)
+                weft_yield();
+            CHECK_EQ(__atomic_load_n(&s.ended, __ATOMIC_ACQUIRE), 1);
+            weft_event_set(&s.may_end);
+            while (__atomic_load_n(&s.ended, __ATOMIC_ACQUIRE) != 3)
+                weft_yield();
+            weft_event_clear(&s.may_end);
+        }
+    }
+    CHECK_OK(weft_task_cancel(task)); /* and with it who still runs */
+    finish();
+    CHECK_ERR(s.result, -ECANCELED);
+    CHECK_EQ(s.ended, 3);
+    weft_signal_fini(&s.signal);
+    weft_queue_fini(&s.begun);
+    return 0;
+}
+
 TEST_REAL(signals_that_cannot_be_wanted_are_refused, REAL)
 {
     weft_signal signal = { 0 };

@@ -539,6 +539,16 @@ static int sends_datagrams(void *arg)
         r = path = weft_datagram(where, NULL, 0);
     if (r >= 0)
         r = both = weft_datagram("unix:@", where, 0);
+    weft_operation in = { .task = { 0 } };
+    ssize_t got = 0;
+    if (r >= 0)
+        r = weft_operation_read(&in, path, text, sizeof text, SOON);
+    if (r >= 0)
+        r = (int)weft_write(both, "hello", 5, SOON);
+    if (r < 0)
+        weft_operation_cancel(&in);
+    else if ((r = weft_operation_wait(&in, &got, SOON)) == 0)
+        r = (int)got;
     CHECK(r >= 0 || (!whole && r != -ETIMEDOUT && r != -EINTR));
     for (int i = 0; i < 3; i++)
         if ((int[]){ fd, path, both }[i] >= 0)
@@ -562,6 +572,23 @@ TEST_REAL(datagrams_and_passed_descriptors_survive, REAL)
     fail_each(datagrams);
 }
 
+static void on_signal(int signo, void *arg)
+{
+    CHECK_EQ(signo, SIGUSR2);
+    weft_event_set(arg);
+}
+
+struct served {
+    weft_signal signal;
+    weft_event came;
+};
+
+static int serves_signals(void *arg)
+{
+    struct served *s = arg;
+    return weft_signal_serve(&s->signal, on_signal, &s->came, SOON);
+}
+
 static void wants_signals(bool whole)
 {
     static const int both[] = { SIGUSR1, SIGUSR2 };
@@ -574,6 +601,22 @@ static void wants_signals(bool whole)
         CHECK(r == SIGUSR2 || (!whole && r != -ETIMEDOUT));
     }
     weft_signal_fini(&signal);
+    struct served s = { .came = WEFT_EVENT_INIT };
+    weft_group group;
+    if (weft_signal_init(&s.signal, both, 2) < 0 || !group_begin(&group, whole)) {
+        CHECK(!whole);
+        weft_signal_fini(&s.signal);
+        return;
+    }
+    r = weft_group_spawn(&group, WEFT_COROUTINE, serves_signals, &s);
+    kill(getpid(), SIGUSR2);
+    while (r == 0 && !weft_event_is_set(&s.came) && !weft_group_failed(&group, NULL))
+        weft_yield();
+    weft_group_cancel(&group);
+    r = weft_group_wait(&group, weft_never());
+    CHECK(r != -ETIMEDOUT && (r == 0 || !whole));
+    weft_group_fini(&group);
+    weft_signal_fini(&s.signal);
 }
 
 TEST_REAL(wanting_signals_survives, REAL)
