@@ -36,9 +36,9 @@ struct weft_case { /* private but for its result; 160 bytes; zeroed memory is ne
     int64_t _at;
     uint32_t *_word; /* where it waits */
     void *_first, *_last;
-    void *_node[8];
+    void *_node[9];
     uint64_t _order;
-    uint64_t _reserved[2];
+    uint64_t _reserved;
 };
 
 /* Wait until one of the cases can be had, and take it. Of several that can be had one is drawn at
