@@ -116,10 +116,15 @@ uint64_t weft__live(void)
 
 uint32_t weft__draw(uint32_t count)
 {
-    static uint64_t draws; /* a Weyl sequence, mixed: any thread may draw */
+    static uint64_t draws; /* a Weyl sequence, mixed; a worker has one of its own */
+    struct weft__task *self = weft__current;
+    uint64_t x;
     if (weft__rt.seeded)
         return weft__chooser->choose(count);
-    uint64_t x = add_relaxed(&draws, 0x9e3779b97f4a7c15u);
+    if (likely(self && self->worker))
+        x = self->worker->draws += 0x9e3779b97f4a7c15u;
+    else
+        x = add_relaxed(&draws, 0x9e3779b97f4a7c15u);
     x = (x ^ x >> 32) * 0xbf58476d1ce4e5b9u;
     return (uint32_t)((x >> 32) * count >> 32);
 }

@@ -138,6 +138,7 @@ struct weft__worker {
     bool unstarted;                  /* one of the deques may hold something */
     bool turn;                       /* ready and unstarted ones take turns */
     bool stopping;
+    uint64_t draws; /* its place in a sequence: weft__draw */
     int64_t polled; /* when the kernel was last asked */
     int64_t now;    /* a recent time, for "since when"; never for deadlines */
     int *errno_at;

@@ -684,6 +684,7 @@ void weft__worker_init(struct weft__worker *worker, unsigned index)
     worker->poller.epfd = -1;
     worker->now = weft__now();
     weft__wheel_init(&worker->wheel, worker->now);
+    worker->draws = index * 0xd1342543de82ef95u; /* each begins elsewhere */
     worker->idle.worker = worker;
     worker->idle.bound = INT64_MAX;
     worker->current = &worker->idle;
