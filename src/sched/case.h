@@ -39,10 +39,16 @@ static inline void weft__case_place(struct weft_case *c, uint32_t *word, struct 
     c->_last = q.last;
 }
 
-static inline struct weft_case weft__case(const struct weft__case_ops *ops, void *on,
-                                          uint32_t *word, struct weft__wait_queue q)
+/* Field by field: for the whole, its node too, gcc makes a `rep stos`, which costs as much as a hop. */
+static inline struct weft_case weft__case(const struct weft__case_ops *ops, void *on, void *value,
+                                          uint64_t detail, uint32_t *word, struct weft__wait_queue q)
 {
-    struct weft_case c = { ._ops = ops, ._on = on };
+    struct weft_case c;
+    c.result = 0;
+    c._ops = ops;
+    c._on = on;
+    c._value = value;
+    c._detail = detail;
     weft__case_place(&c, word, q);
     return c;
 }

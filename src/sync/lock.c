@@ -121,11 +121,9 @@ struct weft_case weft_on_lock(weft_lock *lock)
     static const struct weft__case_ops ops = { .attempt = attempt,
                                                .blocked = blocked,
                                                .taken = taken };
-    if (!lock)
-        return (struct weft_case){ 0 };
-    struct weft_case c = weft__case(&ops, lock, &lock->_word, queue(lock));
-    c._value = __builtin_return_address(0); /* where it was taken */
-    return c;
+    void *place = __builtin_return_address(0); /* where it was taken */
+    return lock ? weft__case(&ops, lock, place, 0, &lock->_word, queue(lock))
+                : (struct weft_case){ 0 };
 }
 
 static void hand_over(weft_lock *lock, uint32_t lost)

@@ -152,23 +152,16 @@ static bool get_blocked(struct weft_case *c, struct weft__task *self)
 struct weft_case weft_on_put(weft_queue *queue, const void *value, size_t size)
 {
     static const struct weft__case_ops ops = { .attempt = put_attempt, .blocked = put_blocked };
-    if (!queue)
-        return (struct weft_case){ 0 };
-    struct weft_case c = weft__case(&ops, queue, &queue->_word, putters(queue));
-    c._value = (void *)(uintptr_t)value;
-    c._detail = size;
-    return c;
+    return queue ? weft__case(&ops, queue, (void *)(uintptr_t)value, size, &queue->_word,
+                              putters(queue))
+                 : (struct weft_case){ 0 };
 }
 
 struct weft_case weft_on_get(weft_queue *queue, void *out, size_t size)
 {
     static const struct weft__case_ops ops = { .attempt = get_attempt, .blocked = get_blocked };
-    if (!queue)
-        return (struct weft_case){ 0 };
-    struct weft_case c = weft__case(&ops, queue, &queue->_word, getters(queue));
-    c._value = out;
-    c._detail = size;
-    return c;
+    return queue ? weft__case(&ops, queue, out, size, &queue->_word, getters(queue))
+                 : (struct weft_case){ 0 };
 }
 
 void weft_queue_producers(weft_queue *queue, uint32_t n)

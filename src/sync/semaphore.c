@@ -51,7 +51,7 @@ static bool blocked(struct weft_case *c, struct weft__task *self)
 struct weft_case weft_on_semaphore(weft_semaphore *sem)
 {
     static const struct weft__case_ops ops = { .attempt = attempt, .blocked = blocked };
-    return sem ? weft__case(&ops, sem, &sem->_word, queue(sem)) : (struct weft_case){ 0 };
+    return sem ? weft__case(&ops, sem, NULL, 0, &sem->_word, queue(sem)) : (struct weft_case){ 0 };
 }
 
 int weft_semaphore_release(weft_semaphore *sem, uint32_t n)
