@@ -1,6 +1,7 @@
 /* assembly.c - the one file that knows all rooms: it fills the tables that lower rooms declare. */
 #include "base/report.h"
 #include "check/check.h"
+#include "debug/deadlock.h"
 #include "debug/dump.h"
 #include "io/io.h"
 #include "sched/task.h"
@@ -13,6 +14,8 @@ __attribute__((constructor)) static void assemble(void)
     weft__chooser = &weft__random_chooser;
     weft__bug_dump = weft__dump;
     weft__event_lost = weft__conn_lost;
+    weft__wait_closes = weft__deadlock_look;
+    weft__nothing_moves = weft__deadlock_of_all;
     weft__locks_abandon = weft__lock_abandon_all;
     weft__locks_lose = weft__lock_lose_all;
     weft__run_entered = weft__handlers_install;

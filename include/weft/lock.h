@@ -41,7 +41,7 @@ WEFT_API int weft_lock_init(weft_lock *lock, unsigned flags);
 /* Take the lock.
  * Returns   0 held; WEFT_RECOVERED (1): held, but the last owner ended while holding it, or was lost
  *           in a fork: repair what it protects; -ETIMEDOUT, -ECANCELED, -EDEADLK (the caller holds it
- *           already): not held
+ *           already, or was chosen to break a deadlock, weft(7)): not held
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */

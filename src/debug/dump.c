@@ -52,28 +52,37 @@ static const char *kind_name(const struct weft__task *task)
     return task->kind == WEFT_THREAD ? "thread" : "coroutine";
 }
 
-static void print_task(struct weft__task *task, void *ctx)
+void weft__describe(struct weft__task *task, char *out, size_t room)
 {
-    struct page *page = ctx;
+    struct weft__text text = { out, room, 0 };
     const char *state = weft__task_state(task);
     bool waits = load_relaxed(&task->reason) == state;
     const char *site = load_relaxed(&task->site);
-    char text[128];
-    weft__task_name_copy(task, text, sizeof text);
-    line(page, "  %s %llx '%s'", kind_name(task), (unsigned long long)weft__handle(task).id, text);
+    const void *object = load_relaxed(&task->object);
     struct weft__worker *worker = load_relaxed(&task->worker);
+    char name[128];
+    weft__task_name_copy(task, name, sizeof name);
+    weft__text_add(&text, "%s %llx '%s'", kind_name(task),
+                   (unsigned long long)weft__handle(task).id, name);
     if (worker)
-        line(page, " on worker %u", worker->index);
+        weft__text_add(&text, " on worker %u", worker->index);
+    weft__text_add(&text, waits ? ": waits for %s" : ": %s", state);
+    if (waits && object)
+        weft__text_add(&text, " %p", object);
     if (waits)
-        line(page, ": waits for %s for %.3f s", state,
-             (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
-    else
-        line(page, ": %s", state);
+        weft__text_add(&text, " for %.3f s",
+                       (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
     if (task->name[0] && site) {
-        weft__sys_copy_text(text, sizeof text, site);
-        line(page, ", spawned as %s", text);
+        weft__sys_copy_text(name, sizeof name, site);
+        weft__text_add(&text, ", spawned as %s", name);
     }
-    line(page, "\n");
+}
+
+static void print_task(struct weft__task *task, void *ctx)
+{
+    char text[512];
+    weft__describe(task, text, sizeof text);
+    line(ctx, "  %s\n", text);
 }
 
 int weft_dump(int fd)

@@ -75,6 +75,7 @@ static void run(struct job *job)
     struct weft__task *task = node ? node->task : NULL;
     if (job->abandoned)
         __atomic_fetch_sub(&abandoned, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&weft__rt.jobs, 1, __ATOMIC_RELEASE);
     weft__word_unlock(&job->word); /* a job on its caller's stack is gone from here on */
     if (task)
         weft__ready(task);
@@ -90,7 +91,7 @@ static void *helper_main(void *arg)
         struct job *job = take();
         uint32_t seen = bell;
         if (!job)
-            idle++;
+            store_relaxed(&weft__rt.idle_helpers, ++idle);
         weft__spin_unlock(&spin);
         if (job) {
             run(job);
@@ -98,7 +99,7 @@ static void *helper_main(void *arg)
         }
         int r = weft__sys_futex_wait(&bell, seen, weft__sys_now() + LINGER_SECONDS * 1000000000ll);
         weft__spin_lock(&spin);
-        idle--;
+        store_relaxed(&weft__rt.idle_helpers, --idle);
         bool end = r == -ETIMEDOUT && !first;
         if (end)
             helpers--;
@@ -119,6 +120,7 @@ static bool withdraw(struct job *job)
         *(job->prev ? &job->prev->next : &first) = job->next;
         *(job->next ? &job->next->prev : &last) = job->prev;
         queued--;
+        __atomic_fetch_sub(&weft__rt.jobs, 1, __ATOMIC_RELEASE);
     }
     weft__spin_unlock(&spin);
     return still;
@@ -135,6 +137,7 @@ static int hand_in(struct job *job)
         first = last = NULL;
         helpers = idle = queued = 0;
     }
+    __atomic_fetch_add(&weft__rt.jobs, 1, __ATOMIC_SEQ_CST);
     job->prev = last;
     job->next = NULL;
     *(last ? &last->next : &first) = job;

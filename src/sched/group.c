@@ -597,15 +597,18 @@ static uint32_t run_children(weft_group *group, struct weft__task *self)
 /* Wait for the last one, however long: at the deadline or a cancel the tasks are cancelled first. */
 static inline int wait_for_all(weft_group *group, struct weft__task *self, int64_t until)
 {
+    weft__wait_names(self, WEFT__ITS_TASKS, group);
     uint64_t ticket = weft__wait_begin(self);
     uint32_t add = group->_spawned;
     group->_spawned = 0;
     group->_waiter = self;
     if ((weft__group_add(group, add + WAITING) & ~WAITING) == BIAS) {
         weft__wait_drop(self, ticket);
+        store_relaxed(&self->blocker, (struct weft__task *)NULL);
         return 0;
     }
-    int r = weft__wait(self, ticket, (weft_deadline){ until }, "group", group);
+    int r = weft__wait_named(self, ticket, WEFT__ITS_TASKS, (weft_deadline){ until }, "group");
+    store_relaxed(&self->blocker, (struct weft__task *)NULL);
     if (r == 0)
         return 0;
     weft_group_cancel(group);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <weft/runtime.h>
 
@@ -188,11 +189,62 @@ static bool rest(struct weft__task *self, bool (*met)(void *ctx), void *ctx, int
                               NULL);
             weft__calm_end(self, calm);
         } else {
+            store_relaxed(&weft__rt.rester, until == INT64_MAX ? self : NULL);
+            if (until == INT64_MAX && weft__all_sleep() && !met(ctx))
+                weft__nothing_moves();
+            store_relaxed(&weft__rt.rester, (struct weft__task *)NULL); /* it looks by itself */
             weft__sys_futex_wait(&quiet, seen, step);
         }
     }
     __atomic_fetch_sub(&resting, 1, __ATOMIC_SEQ_CST);
     return good;
+}
+
+static bool may_act(const struct weft__worker *worker)
+{
+    return load_seq_cst(&worker->state) != WEFT__PARKED || load_seq_cst(&worker->inbox) ||
+           load_seq_cst(&worker->cancels) || load_seq_cst(&worker->timers) ||
+           load_relaxed(&worker->conns) || weft__deque_length(&worker->own) > 0 ||
+           weft__deque_length(&worker->fifo) > 0 || weft__deque_length(&worker->fork) > 0;
+}
+
+/* All threads of the process, by the kernel's count; 0: not known. */
+static unsigned threads_of_process(void)
+{
+    char text[1024];
+    const char *at = NULL;
+    if (read_file("/proc/self/stat", text, sizeof text) > 0)
+        at = strrchr(text, ')'); /* the second field: a name may hold anything */
+    for (int field = 2; at && field < 20; field++)
+        at = strchr(at + 1, ' ');
+    return at ? (unsigned)strtoul(at, NULL, 10) : 0;
+}
+
+/* Does everything sleep in weft, and nothing that sleeps for a time or for something outside? Asked by
+ * who goes to sleep last. A thread that does not know of weft may yet call it, so all are counted. */
+bool weft__all_sleep(void)
+{
+    unsigned waiting = 0, helpers = load_relaxed(&weft__rt.idle_helpers);
+    if (load_seq_cst(&weft__rt.asleep) != weft__rt.workers_count ||
+        load_seq_cst(&weft__rt.outside_waits) || load_seq_cst(&weft__rt.jobs) ||
+        weft__deque_length(&weft__rt.injector) > 0)
+        return false;
+    for (unsigned i = 0; i < weft__rt.workers_count; i++)
+        if (may_act(weft__rt.workers[i]))
+            return false;
+    for (uint32_t i = weft__record_slots(); i-- > 0;) {
+        struct weft__task *task = weft__record_at(WEFT__RECORDS + i);
+        if (!(load_acquire(&task->life) & WEFT__LIFE_ALIVE))
+            continue;
+        if (task != weft__rt.host && task != load_relaxed(&weft__rt.rester) &&
+            !(weft__wait_is_open(load_acquire(&task->wait)) && load_relaxed(&task->endless) &&
+              load_acquire(&task->sleeping) == 1))
+            return false;
+        waiting++;
+    }
+    return waiting + helpers == load_relaxed(&weft__rt.threads) &&
+           threads_of_process() ==
+               weft__rt.workers_count + waiting + helpers + has_watch - (weft__rt.host != NULL);
 }
 
 static bool worker_has_left(void *worker)
@@ -657,8 +709,10 @@ int weft_run(weft_fn *fn, void *arg)
     group._worker = worker;
     r = weft_group_spawn(&group, WEFT_COROUTINE, run_first, &run);
     altstack_begin(&altstack);
+    weft__rt.host = self;
     if (r == 0)
         weft__worker_loop(worker, run_is_done);
+    weft__rt.host = NULL;
     altstack_end(&altstack);
     weft__current = self;
     running = NULL;
@@ -728,6 +782,8 @@ static void fork_child(void)
     weft__solo = (struct weft__solo){ 0 };
     weft__deque_fini(&weft__rt.injector);
     weft__rt.parked = weft__rt.spinning = weft__rt.visitors = 0;
+    weft__rt.asleep = weft__rt.idle_helpers = weft__rt.jobs = weft__rt.outside_waits = 0;
+    weft__rt.host = weft__rt.rester = NULL;
     weft__rt.outside_started = weft__rt.outside_ended = 0;
     running = NULL;
     stop_runs = resting = 0;

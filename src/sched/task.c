@@ -140,7 +140,7 @@ int weft_task_join(weft_task task, struct weft_exit *out, weft_deadline deadline
         return 0;
     }
     struct weft__wait_node node = { .value = out };
-    return weft__wait_on(&found->word, joiners(found), &node, self, deadline, "join", found);
+    return weft__wait_for(&found->word, joiners(found), &node, self, found, deadline, "join", found);
 }
 
 static int join_attempt(struct weft_case *c)

@@ -32,7 +32,8 @@ enum weft__wait_state {
     WEFT__WOKEN,    /* the operation took effect */
     WEFT__TIMED_OUT,
     WEFT__CANCELLED,
-    WEFT__GROUP_DONE /* sched/group.c: the last child ended while its waiter was busy cancelling */
+    WEFT__DEADLOCKED, /* chosen to break a circle */
+    WEFT__GROUP_DONE  /* sched/group.c: the last child ended while its waiter was busy cancelling */
 };
 
 /* task->life: generation << 8 | flags */
@@ -83,6 +84,8 @@ struct weft__task {
     uint32_t slot;
     const char *reason; /* what it waits for, static text; for dumps */
     const void *object;
+    struct weft__task *blocker; /* see wait.h: who must come first; a group: WEFT__ITS_TASKS */
+    bool endless;               /* the wait has no deadline */
     int64_t since;
     struct weft__timer timer;
 
@@ -181,13 +184,17 @@ struct weft__runtime {
     uint32_t state; /* enum weft__runtime_state; atomic */
     unsigned workers_count;
     unsigned lanes_count;   /* workers; seeded: and thread lanes */
-    uint32_t outside_waits; /* seeded: waits that something outside may end */
+    uint32_t outside_waits; /* atomic: waits that something outside may end */
     struct weft__worker *workers[WEFT__WORKERS_MAX];
     uint64_t generation;         /* moves with each fork */
     uint32_t starts;             /* of the runtime, never 0 while it is on */
     bool seeded;                 /* one OS thread, virtual time: sched/seeded.c */
     uint32_t spinning;           /* atomic: one worker at most looks for work without sleeping */
     uint32_t parked;             /* atomic: how many sleep, about */
+    uint32_t asleep;             /* atomic: how many of these without end */
+    uint32_t idle_helpers, jobs; /* atomic: offload's helpers without a job; jobs not done */
+    struct weft__task *host;     /* the record of weft_run's caller, who is worker 0 meanwhile */
+    struct weft__task *rester;   /* of a thread that waits without end for tasks to end */
     struct weft__deque injector; /* closures from outside; pushed under its spin */
     weft__spin injector_spin;
     weft_group background, daemons;
@@ -353,6 +360,7 @@ static inline int weft__runtime_need(void)
 }
 void weft__workers_leave(int fd);    /* before it is closed: no worker's poller has it any more */
 void weft__watch_notice(void);       /* a worker leaves its sleep: the watch may have to wake */
+bool weft__all_sleep(void);          /* see runtime.c */
 uint32_t weft__draw(uint32_t count); /* 0 .. count - 1: by the chooser, or at random */
 struct weft__worker *weft__place(void); /* the less loaded of two workers drawn */
 uint64_t weft__live(void);              /* tasks spawned and not ended */

@@ -28,6 +28,9 @@ static void thread_sleep(struct weft__task *self, uint64_t ticket, int64_t until
         store_relaxed(&self->sleeping, 0);
         return;
     }
+    store_relaxed(&self->endless, until == INT64_MAX);
+    if (until == INT64_MAX && weft__all_sleep())
+        weft__nothing_moves();
     while (load_acquire(&self->sleeping)) {
         int r = weft__sys_futex_wait(&self->sleeping, 1, until);
         if (r == -ETIMEDOUT && until != INT64_MAX) {
@@ -81,28 +84,59 @@ int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline,
     return weft__outcome(self);
 }
 
-int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
-                  struct weft__task *self, weft_deadline deadline, const char *reason,
-                  const void *object)
+/* Out of the queue, without having been served: who comes next has the same before it. */
+static void give_way(struct weft__wait_queue q, struct weft__wait_node *node)
+{
+    if (node->next)
+        store_relaxed(&node->next->task->blocker, load_relaxed(&node->task->blocker));
+    weft__node_unlink(q, node);
+}
+
+void (*weft__wait_closes)(struct weft__task *self, struct weft__task *owner);
+bool (*weft__nothing_moves)(void);
+
+int weft__wait_named(struct weft__task *self, uint64_t ticket, struct weft__task *owner,
+                     weft_deadline deadline, const char *reason)
+{
+    bool endless = deadline.ns == INT64_MAX && self->bound == INT64_MAX;
+    store_relaxed(&self->reason, reason);
+    if (owner == WEFT__ITS_TASKS && !self->held && !load_relaxed(&self->joiners)) {
+        store_release(&self->endless, endless); /* nobody waits for it: it closes nothing */
+    } else if (endless && weft__wait_closes) {
+        /* Then look: of two who close a circle at once, one sees it. */
+        (void)exchange_seq_cst(&self->endless, true);
+        weft__wait_closes(self, owner);
+    }
+    return weft__wait(self, ticket, deadline, reason, self->object);
+}
+
+int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
+                   struct weft__task *self, struct weft__task *owner, weft_deadline deadline,
+                   const char *reason, const void *object)
 {
     if (deadline.ns == 0) {
         weft__word_unlock(word);
         return -ETIMEDOUT;
     }
     node->task = self;
+    if (owner)
+        weft__wait_names(self, *q.last ? (*q.last)->task : owner, object);
     node->ticket = weft__wait_begin(self);
     weft__node_link(q, node);
     struct weft__queued queued;
     weft__queued_begin(&queued, self, q, node);
     weft__word_unlock(word);
-    int r = weft__wait(self, node->ticket, deadline, reason, object);
+    int r = owner ? weft__wait_named(self, node->ticket, owner, deadline, reason)
+                  : weft__wait(self, node->ticket, deadline, reason, object);
     if (r < 0) {
         weft__word_lock(word);
         if (node->linked)
-            weft__node_unlink(q, node);
+            give_way(q, node);
         weft__word_unlock(word);
     }
     weft__queued_end(self);
+    if (owner) /* after who comes next has taken it */
+        store_relaxed(&self->blocker, (struct weft__task *)NULL);
     return r;
 }
 
@@ -118,11 +152,12 @@ struct weft__wait_node *weft__claim_first(struct weft__wait_queue q)
 {
     struct weft__wait_node *node;
     while ((node = *q.first)) {
-        weft__node_unlink(q, node);
         if (weft__claim(node->task, node->ticket, WEFT__WOKEN)) {
+            weft__node_unlink(q, node);
             node->result = 0;
             return node;
         }
+        give_way(q, node);
     }
     return NULL;
 }

@@ -109,6 +109,7 @@ static inline int weft__outcome(const struct weft__task *self)
     switch (load_acquire(&self->wait) & 7) {
     case WEFT__TIMED_OUT: return -ETIMEDOUT;
     case WEFT__CANCELLED: return -ECANCELED;
+    case WEFT__DEADLOCKED: return -EDEADLK;
     default: return 0;
     }
 }
@@ -184,14 +185,46 @@ static inline void weft__queued_end(struct weft__task *self)
         self->queued = NULL;
 }
 
-/* With the spin bit held: queue the node (its value is set), let go, wait. On a negative result the
- * node has been taken out again. */
-int weft__wait_on(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
-                  struct weft__task *self, weft_deadline deadline, const char *reason,
-                  const void *object);
-
 /* Is there a waiter? Those that were lost in a fork are none. For fini. */
 bool weft__is_waited_for(struct weft__wait_queue q);
+
+/* With the spin bit held: queue the node (its value is set), let go, wait. On a negative result the
+ * node has been taken out again.
+ *   owner  NULL, or who must do something first: the owner of a lock, a task that is joined. Who waits
+ *          names whom it waits for, and who closes a circle of endless waits finds that out here: then
+ *          also -EDEADLK. With many waiters each names the one ahead of it, which is the owner when its
+ *          turn comes; so a release has nothing to update. */
+int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
+                   struct weft__task *self, struct weft__task *owner, weft_deadline deadline,
+                   const char *reason, const void *object);
+
+static inline int weft__wait_on(uint32_t *word, struct weft__wait_queue q,
+                                struct weft__wait_node *node, struct weft__task *self,
+                                weft_deadline deadline, const char *reason, const void *object)
+{
+    return weft__wait_for(word, q, node, self, NULL, deadline, reason, object);
+}
+
+/* A task that waits for its group waits for each task in it. */
+#define WEFT__ITS_TASKS ((struct weft__task *)1)
+
+/* Before the turn begins: what the wait is for. */
+static inline void weft__wait_names(struct weft__task *self, struct weft__task *blocker,
+                                    const void *object)
+{
+    store_relaxed(&self->object, object);
+    store_relaxed(&self->blocker, blocker);
+    store_relaxed(&self->endless, false);
+}
+
+/* Filled by assembly.c. The caller, in an open turn, is about to wait for owner without end: it may end
+ * that turn (WEFT__DEADLOCKED), or another one in the circle. Or: everybody sleeps, without end. */
+extern void (*weft__wait_closes)(struct weft__task *self, struct weft__task *owner);
+extern bool (*weft__nothing_moves)(void); /* it did something about it */
+
+/* weft__wait for a turn that was named. */
+int weft__wait_named(struct weft__task *self, uint64_t ticket, struct weft__task *owner,
+                     weft_deadline deadline, const char *reason);
 
 /* With the spin bit held: claim the first waiter that is still waiting, take it out and return it;
  * those whose wait ended otherwise are taken out on the way. NULL: nobody. Then hand over by node, let

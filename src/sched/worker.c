@@ -571,7 +571,15 @@ static void sleep_until_woken(struct weft__worker *worker)
             int64_t now = weft__now();
             wait = next > now ? next - now : 0;
         }
+        bool endless = wait < 0;
+        if (endless) {
+            __atomic_fetch_add(&weft__rt.asleep, 1, __ATOMIC_SEQ_CST);
+            if (weft__all_sleep() && weft__nothing_moves())
+                wait = 0;
+        }
         weft__poll(worker, wait);
+        if (endless)
+            __atomic_fetch_sub(&weft__rt.asleep, 1, __ATOMIC_RELAXED);
     }
     exchange_seq_cst(&worker->state, WEFT__RUNNING); /* then look whether the watch sleeps */
     __atomic_fetch_sub(&weft__rt.parked, 1, __ATOMIC_RELAXED);

@@ -73,7 +73,8 @@ static cold int acquire_slowly(weft_lock *lock, struct weft__task *self, weft_de
     }
     struct weft__wait_node node;
     store_relaxed(&lock->_word, word | WAITERS);
-    int r = weft__wait_on(&lock->_word, queue(lock), &node, self, deadline, "lock", lock);
+    int r = weft__wait_for(&lock->_word, queue(lock), &node, self, load_relaxed(&lock->_owner),
+                           deadline, "lock", lock);
     if (r < 0)
         return r;
     own(lock, self, place);

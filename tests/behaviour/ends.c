@@ -777,7 +777,7 @@ TEST_REAL(sigquit_prints_the_tasks_under_run, "signals")
     int status = in_child(run_and_quit, NULL, said, sizeof said);
     CHECK_EQ(status, 0);
     CHECK_SAYS(said, "'reader'");
-    CHECK_SAYS(said, "waits for event for ");
+    CHECK_SAYS(said, "waits for event 0x");
     CHECK_SAYS(said, "spawned as waits_here at ");
 }
 
@@ -883,7 +883,7 @@ TEST_EACH_KIND(a_dump_names_tasks_and_what_they_wait_for)
     CHECK_SAYS(text, "worker 0: ");
     CHECK_SAYS(text, t->kind == WEFT_THREAD ? "thread " : "coroutine ");
     CHECK_SAYS(text, "'reader'");
-    CHECK_SAYS(text, "waits for event for ");
+    CHECK_SAYS(text, "waits for event 0x");
     CHECK_SAYS(text, "spawned as waits_here at ");
     close(fd);
     CHECK_ERR(weft_dump(fd), -EBADF);

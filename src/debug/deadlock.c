@@ -1,0 +1,314 @@
+/* deadlock.c - circles of waiting tasks.
+ *
+ * Who waits without end for a lock, a task or a group has named whom it waits for (sched/wait.h), so
+ * each waiting task has at most one way on, and who closes a circle comes back to itself. The walk
+ * reads records of tasks only, which are type-stable, never the objects, which are the caller's. What
+ * it reads may be stale; so it goes twice, and a circle counts when both walks met the same tasks in
+ * the same turns of waiting: then all of them waited at once between the two.
+ *
+ * Waits with a deadline end by themselves: they are no part of a circle.
+ */
+#include "debug/deadlock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/report.h"
+#include "base/sys.h"
+#include "debug/dump.h"
+#include "sched/wait.h"
+
+void (*weft__deadlock_taken)(const void *object, const char *reason, char *out, size_t room);
+
+enum { HOPS = 10000, SHOWN = 8, REMEMBERED = 16, STEPS = 1000000 };
+
+enum policy { REPORT, FAIL, ABORT };
+
+static weft__spin speaking;           /* one report at a time; guards what follows */
+static struct weft__task *told_about; /* of the latest circle, and its turn then */
+static uint64_t told_turn;
+
+static enum policy policy(void)
+{
+    const char *word = weft__sys_env("WEFT_ON_DEADLOCK");
+    return !word                        ? REPORT
+           : strcmp(word, "fail") == 0  ? FAIL
+           : strcmp(word, "abort") == 0 ? ABORT
+                                        : REPORT;
+}
+
+static bool waits(const struct weft__task *task, uint64_t *turn)
+{
+    *turn = load_acquire(&task->wait);
+    return weft__wait_is_open(*turn);
+}
+
+/* Who must do something before the task goes on: past those who wait ahead of it for the same thing, or
+ * have given up and not left yet. */
+static struct weft__task *ahead(const struct weft__task *task)
+{
+    const void *object = load_relaxed(&task->object);
+    struct weft__task *next = load_relaxed(&task->blocker);
+    for (int i = 0; i < HOPS && next && next != WEFT__ITS_TASKS; i++) {
+        struct weft__task *blocker = load_relaxed(&next->blocker);
+        enum weft__wait_state state = load_acquire(&next->wait) & 7;
+        if (load_relaxed(&next->object) != object || !blocker || state == WEFT__WOKEN)
+            break;
+        next = blocker;
+    }
+    return next;
+}
+
+/* Is the task of this group, or of one that a task of it waits for, and so on? */
+static bool is_within(const struct weft__task *task, const void *group)
+{
+    uint64_t turn;
+    for (int i = 0; i < HOPS && task; i++) {
+        weft_group *own = load_relaxed(&task->base.group);
+        if (!own || own == group || weft__group_is_background(own))
+            return own && own == group;
+        task = own->_owner; /* its wait is what ends the group: until then it exists */
+        if (!task || !waits(task, &turn) || load_relaxed(&task->object) != own ||
+            load_relaxed(&task->blocker) != WEFT__ITS_TASKS || !load_relaxed(&task->endless))
+            return false;
+    }
+    return false;
+}
+
+static uint64_t mix(const struct weft__task *task, uint64_t turn)
+{
+    uint64_t x = ((uint64_t)(uintptr_t)task ^ turn << 17) * 0x9e3779b97f4a7c15u;
+    return x ^ x >> 29;
+}
+
+/* From owner on, does the way lead back to self? What it met, whatever the order; 0: it does not. */
+static uint64_t circle(struct weft__task *self, struct weft__task *owner, uint64_t own_turn)
+{
+    uint64_t met = mix(self, own_turn), turn;
+    struct weft__task *task = owner;
+    for (int i = 0; i < HOPS && task; i++) {
+        if (task == self)
+            return met | 1;
+        if (!waits(task, &turn) || !load_acquire(&task->endless) ||
+            load_acquire(&task->cancel_queued)) /* a cancel is on its way, and may end it */
+            return 0;
+        struct weft__task *next = ahead(task);
+        if (next == WEFT__ITS_TASKS)
+            next = is_within(self, load_relaxed(&task->object)) ? self : NULL;
+        if (load_acquire(&task->wait) != turn)
+            return 0;
+        met ^= mix(task, turn);
+        task = next;
+    }
+    return 0;
+}
+
+/* -- what is said, and done ----------------------------------------------------------------------- */
+
+struct ring {
+    struct weft__task *members[SHOWN]; /* the first ones, from self on */
+    unsigned count, steps, behind;
+    struct weft__text names; /* of those behind */
+};
+
+static void gather(struct ring *ring, struct weft__task *self, struct weft__task *owner)
+{
+    ring->members[ring->count++] = self;
+    for (struct weft__task *t = owner; t && t != WEFT__ITS_TASKS && t != self && ring->count < HOPS;
+         t = ahead(t)) { /* through a group the way goes on at self */
+        if (ring->count < SHOWN)
+            ring->members[ring->count] = t;
+        ring->count++;
+    }
+}
+
+/* Who is in the circle, or waits for what a member waits for. */
+static bool belongs(const struct ring *ring, const struct weft__task *task, bool *member)
+{
+    unsigned n = ring->count < SHOWN ? ring->count : SHOWN;
+    bool same = false;
+    *member = false;
+    for (unsigned i = 0; i < n; i++) {
+        *member |= task == ring->members[i];
+        same |= load_relaxed(&task->object) == load_relaxed(&ring->members[i]->object);
+    }
+    return same || *member;
+}
+
+static void count_behind(struct weft__task *task, void *ctx)
+{
+    struct ring *ring = ctx;
+    bool member;
+    uint64_t turn;
+    struct weft__task *at = task;
+    while (at && at != WEFT__ITS_TASKS && waits(at, &turn) && ring->steps++ < STEPS) {
+        if (!belongs(ring, at, &member)) {
+            at = ahead(at);
+            continue;
+        }
+        if (member && at == task)
+            return;
+        char name[64];
+        weft__task_name_copy(task, name, sizeof name);
+        if (ring->behind++ < SHOWN)
+            weft__text_add(&ring->names, "%s'%s'", ring->names.size ? ", " : "", name);
+        return;
+    }
+}
+
+static void tell(const struct ring *ring)
+{
+    char text[512], taken[128];
+    unsigned n = ring->count < SHOWN ? ring->count : SHOWN;
+    weft__report("weft: DEADLOCK: %u tasks wait in a circle, each for what the next one has\n",
+                 ring->count);
+    for (unsigned i = 0; i < n; i++) {
+        struct weft__task *task = ring->members[i];
+        weft__describe(task, text, sizeof text);
+        taken[0] = 0;
+        if (weft__deadlock_taken)
+            weft__deadlock_taken(load_relaxed(&task->object), load_relaxed(&task->reason), taken,
+                                 sizeof taken);
+        weft__report("  %s%s%s\n", text, taken[0] ? ", taken at " : "", taken);
+    }
+    if (n < ring->count)
+        weft__report("  and %u more\n", ring->count - n);
+}
+
+static void tell_behind(struct ring *ring)
+{
+    char names[SHOWN * 68];
+    ring->names = (struct weft__text){ names, sizeof names, 0 };
+    weft__task_each(count_behind, ring);
+    if (ring->behind)
+        weft__report("  stuck behind them: %u: %s%s\n", ring->behind, names,
+                     ring->behind > SHOWN ? ", ..." : "");
+}
+
+/* End the wait of the first that may be refused; rather not of a group's waiter. */
+static bool refuse_one(struct weft__task *const *tasks, unsigned count)
+{
+    for (unsigned i = 0; i < 2 * count; i++) {
+        struct weft__task *task = tasks[i % count];
+        uint64_t turn = load_acquire(&task->wait);
+        bool group = load_relaxed(&task->blocker) == WEFT__ITS_TASKS;
+        if ((turn & 7) != WEFT__WAITING || (group && i < count) ||
+            !weft__claim(task, turn, WEFT__DEADLOCKED))
+            continue;
+        weft__ready(task); /* the caller too: its wait will find that it is over */
+        return true;
+    }
+    return false;
+}
+
+static bool is_news(uint64_t key)
+{
+    static uint64_t told[REMEMBERED];
+    static unsigned next;
+    for (unsigned i = 0; i < REMEMBERED; i++)
+        if (told[i] == key)
+            return false;
+    told[next++ % REMEMBERED] = key;
+    return true;
+}
+
+static void found(struct weft__task *self, struct weft__task *owner, uint64_t turn, uint64_t met)
+{
+    struct ring ring = { .count = 0 };
+    weft__spin_lock(&speaking);
+    if (circle(self, owner, turn) == met && is_news(met)) {
+        enum policy what = policy();
+        bool refusable = false;
+        gather(&ring, self, owner);
+        unsigned n = ring.count < SHOWN ? ring.count : SHOWN;
+        for (unsigned i = 0; i < n; i++)
+            refusable |= (load_relaxed(&ring.members[i]->wait) & 7) == WEFT__WAITING;
+        told_about = self;
+        told_turn = turn;
+        tell(&ring);
+        tell_behind(&ring);
+        if (what == ABORT || !refusable)
+            weft__bug("  %s\n", what == ABORT ? "WEFT_ON_DEADLOCK=abort" : "no call in it can fail");
+        if (what == FAIL && refuse_one(ring.members, n))
+            weft__report("  one of them gets -EDEADLK (WEFT_ON_DEADLOCK=fail)\n");
+    }
+    weft__spin_unlock(&speaking);
+}
+
+/* A child that waits, perhaps through others, for the waiter of its group. */
+static struct weft__task *child_that_waits_for(struct weft__task *self, uint64_t turn)
+{
+    weft_group *group = (weft_group *)(uintptr_t)load_relaxed(&self->object);
+    struct weft__task *child = NULL;
+    unsigned looked = 0;
+    weft__word_lock(&group->_spin);
+    for (struct weft__member *m = group->_children; m && !child && looked++ < HOPS; m = m->next)
+        if (m->task != self && circle(self, m->task, turn))
+            child = m->task;
+    weft__word_unlock(&group->_spin);
+    return child;
+}
+
+void weft__deadlock_look(struct weft__task *self, struct weft__task *owner)
+{
+    uint64_t turn, met;
+    if (!waits(self, &turn))
+        return;
+    if (owner == WEFT__ITS_TASKS && !(owner = child_that_waits_for(self, turn)))
+        return;
+    if (unlikely((met = circle(self, owner, turn)) != 0))
+        found(self, owner, turn, met);
+}
+
+/* -- everything waits ------------------------------------------------------------------------------ */
+
+struct all {
+    uint64_t key;
+    unsigned count, waiters;
+    struct weft__task *first[SHOWN], *refusable;
+};
+
+static void look_at(struct weft__task *task, void *ctx)
+{
+    struct all *all = ctx;
+    uint64_t turn;
+    if (!waits(task, &turn))
+        return;
+    all->key ^= mix(task, turn);
+    if (all->count < SHOWN)
+        all->first[all->count] = task;
+    all->count++;
+    bool group = load_relaxed(&task->blocker) == WEFT__ITS_TASKS;
+    if ((turn & 7) == WEFT__WAITING && (!all->refusable || !group))
+        all->refusable = task;
+}
+
+bool weft__deadlock_of_all(void)
+{
+    struct all all = { .count = 0 };
+    char text[512];
+    uint64_t turn;
+    bool acted = false;
+    weft__spin_lock(&speaking);
+    weft__task_each(look_at, &all);
+    bool known = told_about && waits(told_about, &turn) && turn == told_turn;
+    if (all.count && !known && is_news(all.key)) {
+        enum policy what = policy();
+        weft__report("weft: DEADLOCK: everything waits, and nothing can wake it: %u tasks\n",
+                     all.count);
+        for (unsigned i = 0; i < all.count && i < SHOWN; i++) {
+            weft__describe(all.first[i], text, sizeof text);
+            weft__report("  %s\n", text);
+        }
+        if (all.count > SHOWN)
+            weft__report("  and %u more\n", all.count - SHOWN);
+        if (what == ABORT)
+            weft__bug("  WEFT_ON_DEADLOCK=abort\n");
+        if (what == FAIL && all.refusable && refuse_one(&all.refusable, 1))
+            acted = true;
+        if (acted)
+            weft__report("  one of them gets -EDEADLK (WEFT_ON_DEADLOCK=fail)\n");
+    }
+    weft__spin_unlock(&speaking);
+    return acted;
+}

@@ -1,0 +1,273 @@
+/* Circles of waiting tasks are told when they form, by name, and nothing else is. */
+#include "until.h"
+
+static unsigned kind;
+static char said[8000];
+static size_t said_size;
+static int reports;
+
+static void hear(void *ctx, const char *text, size_t size)
+{
+    (void)ctx;
+    if (strncmp(text, "weft: DEADLOCK", 14) == 0)
+        ADD(reports, 1);
+    if (said_size + size < sizeof said) {
+        memcpy(said + said_size, text, size);
+        said_size += size;
+    }
+}
+
+static void listen_for(const char *policy)
+{
+    CHECK_EQ(setenv("WEFT_ON_DEADLOCK", policy, 1), 0);
+    weft_reporter_set(hear, NULL);
+}
+
+static weft_task spawn(weft_group *g, const char *name, weft_fn *fn, void *arg)
+{
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task, .name = name };
+    CHECK_EQ(weft_group_spawn_with(g, kind, fn, arg, &more), 0);
+    return task;
+}
+
+static weft_lock locks[8];
+static weft_event go;
+static int ready, refused;
+
+/* Takes lock n, and when all have theirs the next one. */
+struct philosopher {
+    int n, of;
+};
+
+static int dine(void *arg)
+{
+    struct philosopher *p = arg;
+    CHECK_EQ(weft_lock_acquire(&locks[p->n], weft_never()), 0);
+    if (ADD(ready, 1) == p->of)
+        weft_event_set(&go);
+    CHECK_EQ(weft_event_wait(&go, weft_never()), 0);
+    int r = weft_lock_acquire(&locks[(p->n + 1) % p->of], weft_never());
+    if (r == -EDEADLK)
+        ADD(refused, 1);
+    else
+        CHECK_EQ(weft_lock_release(&locks[(p->n + 1) % p->of]), 0);
+    CHECK_EQ(weft_lock_release(&locks[p->n]), 0);
+    return 0;
+}
+
+static void table_of(int n)
+{
+    static struct philosopher seats[8];
+    static const char *const names[] = { "ann", "bob", "cho", "dan", "eve" };
+    weft_group g;
+    listen_for("fail");
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < n; i++) {
+        seats[i] = (struct philosopher){ i, n };
+        spawn(&g, names[i], dine, &seats[i]);
+    }
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(refused, 1);
+    CHECK_EQ(reports, 1);
+    for (int i = 0; i < n; i++)
+        CHECK_SAYS(said, names[i]);
+    CHECK_SAYS(said, "waits for lock");
+}
+
+TEST_EACH_KIND(two_locks_in_opposite_orders)
+{
+    kind = t->kind;
+    table_of(2);
+}
+
+TEST_EACH_KIND(five_philosophers)
+{
+    kind = t->kind;
+    table_of(5);
+}
+
+static weft_task first;
+
+static int join_first(void *arg)
+{
+    CHECK_EQ(weft_lock_acquire(&locks[0], weft_never()), 0);
+    STORE(ready, 1);
+    struct weft_exit out = { .size = sizeof out };
+    int r = weft_task_join(first, &out, weft_never());
+    if (r == -EDEADLK)
+        ADD(refused, 1);
+    CHECK_EQ(weft_lock_release(&locks[0]), 0);
+    (void)arg;
+    return 0;
+}
+
+static int take_when_ready(void *arg)
+{
+    UNTIL(LOAD(ready));
+    int r = weft_lock_acquire(&locks[0], weft_never());
+    if (r == -EDEADLK)
+        ADD(refused, 1);
+    else
+        CHECK_EQ(weft_lock_release(&locks[0]), 0);
+    (void)arg;
+    return 0;
+}
+
+TEST_EACH_KIND(a_join_under_a_lock_that_the_joined_one_wants)
+{
+    weft_group g;
+    kind = t->kind;
+    listen_for("fail");
+    CHECK_OK(weft_group_init(&g, 0));
+    first = spawn(&g, "wants", take_when_ready, NULL);
+    spawn(&g, "joins", join_first, NULL);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(refused, 1);
+    CHECK_EQ(reports, 1);
+    CHECK_SAYS(said, "waits for join");
+    CHECK_SAYS(said, "'wants'");
+    CHECK_SAYS(said, "'joins'");
+}
+
+static int want(void *arg)
+{
+    int r = weft_lock_acquire(arg, weft_never());
+    if (r == -EDEADLK)
+        ADD(refused, 1);
+    else if (r == 0)
+        CHECK_EQ(weft_lock_release(arg), 0);
+    return 0;
+}
+
+static int hold_and_wait(void *arg)
+{
+    weft_group g;
+    CHECK_EQ(weft_lock_acquire(&locks[0], weft_never()), 0);
+    CHECK_OK(weft_group_init(&g, 0));
+    spawn(&g, "child", want, &locks[0]);
+    weft_group_wait(&g, weft_never());
+    CHECK_EQ(weft_lock_release(&locks[0]), 0);
+    (void)arg;
+    return 0;
+}
+
+TEST_EACH_KIND(a_child_that_wants_what_its_waiter_holds)
+{
+    weft_group g;
+    kind = t->kind;
+    listen_for("fail");
+    CHECK_OK(weft_group_init(&g, 0));
+    spawn(&g, "parent", hold_and_wait, NULL);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(refused, 1);
+    CHECK_EQ(reports, 1);
+    CHECK_SAYS(said, "'parent'");
+    CHECK_SAYS(said, "waits for group");
+}
+
+/* a holds 0 and wants 1; b holds 1; two wait for 1 ahead of a; then b wants 0. */
+static int behind_others(void *arg)
+{
+    int mine = (int)(intptr_t)arg;
+    CHECK_EQ(weft_lock_acquire(&locks[mine], weft_never()), 0);
+    ADD(ready, 1);
+    CHECK_EQ(weft_event_wait(&go, weft_never()), 0);
+    int r = weft_lock_acquire(&locks[1 - mine], weft_never());
+    if (r == -EDEADLK)
+        ADD(refused, 1);
+    else
+        CHECK_EQ(weft_lock_release(&locks[1 - mine]), 0);
+    CHECK_EQ(weft_lock_release(&locks[mine]), 0);
+    return 0;
+}
+
+static int impatient(void *arg)
+{
+    (void)!weft_lock_acquire(&locks[1], weft_never()); /* is cancelled while it waits */
+    (void)arg;
+    return -ECANCELED;
+}
+
+TEST_EACH_KIND(a_circle_through_a_crowd_whose_first_gave_up)
+{
+    weft_group g, crowd;
+    kind = t->kind;
+    listen_for("fail");
+    CHECK_OK(weft_group_init(&g, WEFT_KEEP_GOING));
+    CHECK_OK(weft_group_init(&crowd, WEFT_KEEP_GOING));
+    CHECK_OK(weft_event_init(&go, 0));
+    spawn(&g, "zero", behind_others, (void *)0);
+    spawn(&g, "one", behind_others, (void *)1);
+    UNTIL(LOAD(ready) == 2);
+    weft_task quitter = spawn(&crowd, "quitter", impatient, NULL);
+    UNTIL(waits_for(quitter, "lock"));
+    weft_task stayer = spawn(&crowd, "stayer", want, &locks[1]);
+    UNTIL(waits_for(stayer, "lock"));
+    CHECK_EQ(weft_task_cancel(quitter), 0);
+    UNTIL(!waits_for(quitter, "lock"));
+    CHECK_EQ(reports, 0);
+    weft_event_set(&go);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_wait(&crowd, weft_never());
+    if (refused != 1)
+        FAIL("%d refused:\n%s", refused, said);
+    CHECK_EQ(reports, 1);
+    CHECK_SAYS(said, "stuck behind them: 1: 'stayer'");
+}
+
+static int bounded(void *arg)
+{
+    struct philosopher *p = arg;
+    CHECK_EQ(weft_lock_acquire(&locks[p->n], weft_never()), 0);
+    if (ADD(ready, 1) == 2)
+        weft_event_set(&go);
+    CHECK_EQ(weft_event_wait(&go, weft_never()), 0);
+    int r = weft_lock_acquire(&locks[1 - p->n], p->n ? weft_after(WEFT_MS) : weft_never());
+    if (r == 0)
+        CHECK_EQ(weft_lock_release(&locks[1 - p->n]), 0);
+    CHECK_EQ(weft_lock_release(&locks[p->n]), 0);
+    return 0;
+}
+
+TEST_EACH_KIND(a_wait_with_a_deadline_closes_no_circle)
+{
+    static struct philosopher two[] = { { 0, 2 }, { 1, 2 } };
+    weft_group g;
+    kind = t->kind;
+    listen_for("fail");
+    CHECK_OK(weft_group_init(&g, 0));
+    spawn(&g, "endless", bounded, &two[0]);
+    spawn(&g, "dated", bounded, &two[1]);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(reports, 0);
+}
+
+static weft_queue queue;
+static long slots[1];
+
+static int get_one(void *arg)
+{
+    long v;
+    *(int *)arg = weft_queue_get(&queue, &v, sizeof v, weft_never());
+    return 0;
+}
+
+TEST_EACH_KIND(nothing_can_wake_a_queue_without_producers)
+{
+    weft_group g;
+    int got = 0;
+    kind = t->kind;
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+    SKIP("ThreadSanitizer has a thread of its own, which might call weft");
+#endif
+    listen_for("fail");
+    CHECK_OK(weft_queue_init(&queue, slots, 1, sizeof *slots, 0));
+    CHECK_OK(weft_group_init(&g, 0));
+    spawn(&g, "hungry", get_one, &got);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_ERR(got, -EDEADLK);
+    CHECK_EQ(reports, 1);
+    CHECK_SAYS(said, "everything waits");
+    CHECK_SAYS(said, "'hungry'");
+}
