@@ -1,11 +1,12 @@
 /* poller.c - see poller.h: the choice of a backend, and the sets for poll and select.
  *
  * A sleep has three parts: under the lock copy what is armed, sleep without it, and under the lock again
- * report what is still registered. Who changes the table during the second part rings. select says only
- * that something is ready; what it is, poll says at once. select's maps are our own, since fd_set ends at
- * 1,024.
+ * report what is still registered. Who changes the table during the second part rings, and all who sleep
+ * then leave and copy anew; a bell that they share is not silenced before. select says only that something
+ * is ready; what it is, poll says at once. select's maps are our own, since fd_set ends at 1,024.
  *
- * No room for the copy: a part of the table is looked at, a millisecond later the next one.
+ * Locks: a set's before that of one under it. No room for the copy: a part of the table is looked at, a
+ * millisecond later the next one.
  */
 #include "os/poller.h"
 
@@ -27,6 +28,14 @@ struct weft__interest {
     uint32_t events; /* 0: none is registered */
     uint32_t armed;  /* those to be looked at, with WEFT__LATER; 0: none */
     uint32_t stamp;  /* another for each registration: what was seen of an older one is dropped */
+    struct weft__poller *under; /* its descriptor is the bell of this set; or NULL */
+};
+
+/* Where a pollfd comes from. */
+struct weft__seen {
+    int fd; /* as registered: it is one of the set under that, or itself */
+    uint32_t stamp, round;
+    struct weft__poller *asleep_on; /* the first of a set under another: to be left */
 };
 
 enum weft__backend weft__backend(void)
@@ -51,27 +60,54 @@ enum weft__backend weft__backend(void)
 
 /* -- what a sleeper looks at ------------------------------------------------------------------------ */
 
+enum { EACH = sizeof(struct pollfd) + sizeof(struct weft__seen) };
+
+static void look_in(struct weft__look *look, void *memory, uint32_t room, bool lent)
+{
+    look->seen = memory;
+    look->fds = (struct pollfd *)(look->seen + room);
+    look->room = room;
+    look->lent = lent;
+}
+
+static void look_drop(const struct weft__look *look)
+{
+    if (!look->lent)
+        weft__release(look->seen, look->room * (size_t)EACH);
+}
+
 /* The kernel looks at no more than there may be descriptors. */
 static bool look_grow(struct weft__look *look, uint32_t room)
 {
-    const size_t each = sizeof *look->fds + sizeof *look->stamps;
     long most = weft__sys_fd_limit();
     room = room < most ? room : (uint32_t)most;
-    struct pollfd *fds = room > look->room ? weft__alloc(room * each, 16) : NULL;
-    if (!fds)
+    void *memory = room > look->room ? weft__alloc(room * (size_t)EACH, 16) : NULL;
+    if (!memory)
         return false;
-    weft__release(look->fds, look->room * each);
-    look->fds = fds;
-    look->stamps = (uint32_t *)(fds + room);
-    look->room = room;
+    struct weft__look old = *look;
+    look_in(look, memory, room, false);
+    if (old.count) {
+        memcpy(look->fds, old.fds, old.count * sizeof *old.fds);
+        memcpy(look->seen, old.seen, old.count * sizeof *old.seen);
+    }
+    look_drop(&old);
     return true;
 }
 
 static void look_free(struct weft__look *look)
 {
-    weft__release(look->fds, look->room * (sizeof *look->fds + sizeof *look->stamps));
+    look_drop(look);
     weft__release(look->bits, look->bits_size);
     *look = (struct weft__look){ 0 };
+}
+
+static bool look_add(struct weft__look *look, struct pollfd fd, struct weft__seen seen)
+{
+    if (look->count == look->room && !look_grow(look, 2 * look->room))
+        return false;
+    look->seen[look->count] = seen;
+    look->fds[look->count++] = fd;
+    return true;
 }
 
 static void mark(unsigned long *map, int fd)
@@ -144,47 +180,60 @@ static bool table_grow(struct weft__poller *set, uint32_t limit)
 static void ring(struct weft__poller *set)
 {
     uint64_t one = 1;
-    if (set->asleep && !set->rung)
+    if (!set->asleep)
+        return;
+    if (!set->leaving)
         weft__sys_write(set->bell, &one, sizeof one);
-    set->rung = set->asleep;
+    set->round++;
+    store_release(&set->leaving, set->asleep);
 }
 
-static void arm(struct weft__poller *set, struct weft__interest *interest, uint32_t armed)
+static void leave(struct weft__poller *set, uint32_t round)
 {
-    set->armed = set->armed + (armed != 0) - (interest->armed != 0);
-    interest->armed = armed;
-    if (armed & WEFT__LATER && !set->later)
+    set->asleep--;
+    if (set->round != round)
+        store_release(&set->leaving, set->leaving - 1);
+}
+
+static void look_later(struct weft__poller *set, struct weft__interest *interest)
+{
+    interest->armed |= WEFT__LATER;
+    if (!set->later)
         set->later = weft__sys_now() + LATER;
-    if (armed)
-        ring(set);
 }
 
 static void set_events(struct weft__poller *set, struct weft__interest *interest, uint32_t events,
                        uint64_t data)
 {
     interest->events = events & ~(uint32_t)WEFT__LATER;
+    interest->armed = events & (INWARDS | EPOLLOUT);
     interest->data = data;
-    arm(set, interest, events & (INWARDS | EPOLLOUT | WEFT__LATER));
+    if (events & WEFT__LATER)
+        look_later(set, interest);
+    ring(set);
 }
 
-static void forget(struct weft__poller *set, struct weft__interest *interest)
+/* What a look is for: where it goes, and how long the sleep may last. */
+struct gathering {
+    struct weft__look *look;
+    int64_t timeout;
+};
+
+static void no_longer_than(struct gathering *g, int64_t timeout)
 {
-    arm(set, interest, 0);
-    interest->events = 0;
+    if (g->timeout < 0 || g->timeout > timeout)
+        g->timeout = timeout;
 }
 
-/* Copy what is armed. How long the sleep may last. */
-static int64_t gather(struct weft__poller *set, int64_t timeout)
+static void gather_under(struct gathering *g, struct weft__poller *set, struct weft__seen above);
+
+/* Copy what is armed. above: what it is registered as, if the set lies under another one. */
+static void gather(struct gathering *g, struct weft__poller *set, const struct weft__seen *above)
 {
-    struct weft__look *look = &set->look;
     int64_t now = set->later ? weft__sys_now() : 0;
-    if (set->later && now < set->later && (timeout < 0 || timeout > set->later - now))
-        timeout = set->later - now;
-    if (set->armed + 1 > look->room && !look_grow(look, 2 * set->armed) && timeout != 0)
-        timeout = SHORT_OF_ROOM;
-    look->fds[0] = (struct pollfd){ .fd = set->bell, .events = POLLIN };
-    look->count = 1;
     bool due = set->later && now >= set->later;
+    if (set->later && !due)
+        no_longer_than(g, set->later - now);
     uint32_t fd = set->begin < set->limit ? set->begin : 0;
     for (uint32_t i = 0; i < set->limit; i++, fd = fd + 1 < set->limit ? fd + 1 : 0) {
         struct weft__interest *interest = &set->table[fd];
@@ -192,30 +241,53 @@ static int64_t gather(struct weft__poller *set, int64_t timeout)
             interest->armed &= ~(uint32_t)WEFT__LATER;
         if (!interest->armed || interest->armed & WEFT__LATER)
             continue;
-        if (look->count == look->room) {
+        struct weft__seen seen = { .fd = (int)fd, .stamp = interest->stamp };
+        struct pollfd asked = { .fd = (int)fd, .events = (short)interest->armed };
+        if (!look_add(g->look, asked, above ? *above : seen)) {
             set->begin = fd;
+            no_longer_than(g, SHORT_OF_ROOM);
             break;
         }
-        look->stamps[look->count] = interest->stamp;
-        look->fds[look->count++] =
-            (struct pollfd){ .fd = (int)fd, .events = (short)interest->armed };
+        if (interest->under)
+            gather_under(g, interest->under, above ? *above : seen);
     }
     if (due)
         set->later = 0;
-    return timeout;
+}
+
+/* Its bell has just been added. */
+static void gather_under(struct gathering *g, struct weft__poller *set, struct weft__seen above)
+{
+    weft__spin_lock(&set->spin);
+    struct weft__seen *bell = &g->look->seen[g->look->count - 1];
+    bell->asleep_on = set;
+    bell->round = set->round;
+    set->asleep++;
+    gather(g, set, &above);
+    weft__spin_unlock(&set->spin);
+}
+
+static void leave_all(const struct weft__look *look)
+{
+    for (uint32_t i = 0; i < look->count; i++) {
+        struct weft__poller *set = look->seen[i].asleep_on;
+        if (!set)
+            continue;
+        weft__spin_lock(&set->spin);
+        leave(set, look->seen[i].round);
+        weft__spin_unlock(&set->spin);
+    }
 }
 
 /* Silence what is reported, as it was registered. */
-static void told(struct weft__poller *set, struct weft__interest *interest, uint32_t events)
+static void told(struct weft__interest *interest, uint32_t events)
 {
-    uint32_t armed = interest->armed;
     if (interest->events & EPOLLONESHOT)
-        armed = 0;
+        interest->armed = 0;
     if (interest->events & EPOLLET && events & (INWARDS | ALWAYS))
-        armed &= ~(uint32_t)INWARDS;
+        interest->armed &= ~(uint32_t)INWARDS;
     if (interest->events & EPOLLET && events & (EPOLLOUT | ALWAYS))
-        armed &= ~(uint32_t)EPOLLOUT;
-    arm(set, interest, armed);
+        interest->armed &= ~(uint32_t)EPOLLOUT;
 }
 
 static int collect(struct weft__poller *set, struct epoll_event *out, int max)
@@ -225,20 +297,22 @@ static int collect(struct weft__poller *set, struct epoll_event *out, int max)
     if (look->fds[0].revents)
         out[n++] = (struct epoll_event){ .events = EPOLLIN, .data.u64 = 0 };
     for (uint32_t i = 1; i < look->count; i++) {
-        const struct pollfd *seen = &look->fds[i];
-        struct weft__interest *interest = seen->revents ? find(set, seen->fd) : NULL;
-        if (!interest || interest->stamp != look->stamps[i])
+        const struct weft__seen *seen = &look->seen[i];
+        uint32_t revents = (uint16_t)look->fds[i].revents;
+        struct weft__interest *interest = revents ? find(set, seen->fd) : NULL;
+        if (!interest || interest->stamp != seen->stamp || !interest->armed)
             continue;
-        uint32_t events = (uint16_t)seen->revents & (interest->armed | ALWAYS);
-        if (seen->revents & POLLNVAL) { /* closed by others: epoll forgets it too */
-            forget(set, interest);
-        } else if (interest->armed && events) {
+        bool inside = look->fds[i].fd != seen->fd; /* of a set under this one */
+        uint32_t events = inside ? EPOLLIN : revents & (interest->armed | ALWAYS);
+        if (revents & POLLNVAL && !inside) { /* closed by others: epoll forgets it too */
+            interest->events = interest->armed = 0;
+        } else if (events) {
             if (n == max) {
                 set->begin = (uint32_t)seen->fd;
                 break;
             }
             out[n++] = (struct epoll_event){ .events = events, .data.u64 = interest->data };
-            told(set, interest, events);
+            told(interest, events);
         }
     }
     return n;
@@ -246,32 +320,71 @@ static int collect(struct weft__poller *set, struct epoll_event *out, int max)
 
 /* select cannot wait for the peer's end or urgent data alone: bytes that nobody wants to read wake it too.
  * Those that may have are looked at in a while. */
-static void look_away(struct weft__poller *set)
+static void look_away(struct weft__poller *set, const struct weft__look *look)
 {
-    for (uint32_t i = 1; i < set->look.count; i++) {
-        short events = set->look.fds[i].events;
-        struct weft__interest *interest = find(set, set->look.fds[i].fd);
-        if (interest && interest->armed && !(events & POLLIN) && events & INWARDS)
-            arm(set, interest, interest->armed | WEFT__LATER);
+    for (uint32_t i = 0; i < look->count; i++) {
+        struct weft__interest *interest = find(set, look->fds[i].fd);
+        if (interest && interest->armed & INWARDS && !(interest->armed & POLLIN))
+            look_later(set, interest);
     }
+}
+
+static void look_away_from_all(struct weft__poller *set, const struct weft__look *look)
+{
+    look_away(set, look);
+    for (uint32_t i = 0; i < look->count; i++)
+        if (look->seen[i].asleep_on) {
+            weft__spin_lock(&look->seen[i].asleep_on->spin);
+            look_away(look->seen[i].asleep_on, look);
+            weft__spin_unlock(&look->seen[i].asleep_on->spin);
+        }
 }
 
 int weft__set_wait(struct weft__poller *set, struct epoll_event *out, int max, int64_t timeout)
 {
+    struct weft__look *look = &set->look;
+    struct gathering g = { look, timeout };
     weft__spin_lock(&set->spin);
-    timeout = gather(set, timeout);
-    set->asleep = timeout != 0;
+    look->count = 0;
+    look_add(look, (struct pollfd){ .fd = set->bell, .events = POLLIN }, (struct weft__seen){ 0 });
+    gather(&g, set, NULL);
+    uint32_t round = set->round;
+    set->asleep++;
     weft__spin_unlock(&set->spin);
-    int r = look_sleep(&set->look, timeout);
+    int r = look_sleep(look, g.timeout);
     weft__spin_lock(&set->spin);
-    set->asleep = set->rung = false;
-    store_release(&set->round, set->round + 1);
+    leave(set, round);
+    leave_all(look);
     if (r > 0)
         r = collect(set, out, max);
     else if (r == -EAGAIN)
-        look_away(set);
+        look_away_from_all(set, look);
     weft__spin_unlock(&set->spin);
     return r;
+}
+
+int weft__set_sleep(struct weft__poller *set, struct pollfd fds[2], int64_t timeout)
+{
+    _Alignas(16) char few[FEWEST * EACH];
+    struct weft__look look = { 0 };
+    struct gathering g = { &look, timeout };
+    look_in(&look, few, FEWEST, true);
+    look_add(&look, fds[0], (struct weft__seen){ 0 });
+    look_add(&look, (struct pollfd){ .fd = set->bell, .events = POLLIN }, (struct weft__seen){ 0 });
+    gather_under(&g, set, (struct weft__seen){ 0 });
+    int r = look_sleep(&look, g.timeout);
+    leave_all(&look);
+    if (r == -EAGAIN) {
+        weft__spin_lock(&set->spin);
+        look_away(set, &look);
+        weft__spin_unlock(&set->spin);
+    }
+    fds[0].revents = r > 0 ? look.fds[0].revents : 0;
+    fds[1].revents = r > !!fds[0].revents ? POLLIN : 0;
+    look_free(&look);
+    if (r == 0 && g.timeout != timeout)
+        return -EAGAIN; /* for others to be looked at */
+    return r < 0 ? r : !!fds[0].revents + !!fds[1].revents;
 }
 
 /* -- changes ------------------------------------------------------------------------------------------ */
@@ -291,6 +404,7 @@ int weft__set_add(struct weft__poller *set, int fd, uint32_t events, uint64_t da
         r = -ENOMEM;
     } else {
         set->table[fd].stamp = ++set->stamp;
+        set->table[fd].under = NULL;
         set_events(set, &set->table[fd], events, data);
     }
     weft__spin_unlock(&set->spin);
@@ -311,16 +425,24 @@ int weft__set_remove(struct weft__poller *set, int fd)
 {
     weft__spin_lock(&set->spin);
     struct weft__interest *interest = find(set, fd);
-    uint32_t round = set->round;
-    bool asleep = set->asleep && interest && interest->armed;
-    if (asleep)
+    if (interest) {
         ring(set);
-    if (interest)
-        forget(set, interest);
+        interest->events = interest->armed = 0;
+        interest->under = NULL;
+    }
     weft__spin_unlock(&set->spin);
-    while (asleep && load_acquire(&set->round) == round) /* it is on its way out */
+    while (interest && load_acquire(&set->leaving)) /* they are on their way out */
         weft__sys_sched_yield();
     return interest ? 0 : -ENOENT;
+}
+
+void weft__set_under(struct weft__poller *above, int fd, struct weft__poller *set)
+{
+    weft__spin_lock(&above->spin);
+    struct weft__interest *interest = find(above, fd);
+    if (interest)
+        interest->under = set;
+    weft__spin_unlock(&above->spin);
 }
 
 /* -- opening and closing ------------------------------------------------------------------------------ */

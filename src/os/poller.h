@@ -4,9 +4,11 @@
  * passed through and costs nothing. What else WEFT_BACKEND chooses is a table under a lock, which the
  * sleeper copies before it sleeps; who changes it meanwhile rings the bell. It differs in this:
  *   - an edge cannot be seen: each direction that was reported is silent until the next modify;
- *   - one thread waits, the owner, so nobody can harvest a busy worker's descriptors;
+ *   - one thread at a time waits in it, so nobody can harvest a busy worker's descriptors;
  *   - the kernel keeps a file open as long as somebody sleeps on it, so descriptors that others may be
  *     sleeping on are removed before they are closed.
+ * As an epoll can be waited for in another one, a set lies under a descriptor of another set, its bell: who
+ * sleeps on that one sleeps on all of them.
  */
 #ifndef WEFT_OS_POLLER_H
 #define WEFT_OS_POLLER_H
@@ -22,13 +24,15 @@ enum weft__backend weft__backend(void); /* by WEFT_BACKEND, read once */
 enum { WEFT__LATER = 1 << 27 };
 
 struct weft__interest;
+struct weft__seen;
 
-/* What a sleeper looks at; its own, so that the table may change meanwhile. */
+/* What a sleeper looks at; its own, so that the tables may change meanwhile. */
 struct weft__look {
     struct pollfd *fds; /* the bell first */
-    uint32_t *stamps;
+    struct weft__seen *seen;
     uint32_t count, room;
-    unsigned long *bits; /* for select: three maps of what is asked, three of what is answered */
+    bool lent;           /* the memory of both */
+    unsigned long *bits; /* for select: three maps, written over by the answer */
     size_t bits_size;
 };
 
@@ -38,12 +42,12 @@ struct weft__poller {
     weft__spin spin;
     struct weft__interest *table; /* by descriptor */
     uint32_t limit;               /* its length */
-    uint32_t armed;               /* about how many there is something to look at for */
     uint32_t begin;               /* where the next look begins: none is always behind others */
     uint32_t stamp;
-    bool asleep, rung;
-    uint32_t round; /* atomic: how many sleeps have ended */
-    int64_t later;  /* when those with WEFT__LATER are looked at; 0: there are none */
+    uint32_t asleep;  /* how many sleep on it: the owner, or by the sets that it lies under */
+    uint32_t round;   /* moves when the bell is rung */
+    uint32_t leaving; /* atomic: how many were asleep then and have not left yet */
+    int64_t later;    /* when those with WEFT__LATER are looked at; 0: there are none */
     struct weft__look look;
 };
 
@@ -54,6 +58,17 @@ int weft__set_add(struct weft__poller *set, int fd, uint32_t events, uint64_t da
 int weft__set_modify(struct weft__poller *set, int fd, uint32_t events, uint64_t data);
 int weft__set_remove(struct weft__poller *set, int fd);
 int weft__set_wait(struct weft__poller *set, struct epoll_event *out, int max, int64_t timeout);
+/* fd is registered in `above`, and the bell of `set` (NULL: of none any more). */
+void weft__set_under(struct weft__poller *above, int fd, struct weft__poller *set);
+/* A thread sleeps until its own bell, fds[0], rings or something in the set is ready: fds[1].revents. As
+ * poll; -EAGAIN: not yet. */
+int weft__set_sleep(struct weft__poller *set, struct pollfd fds[2], int64_t timeout);
+
+/* Has its bell been rung for somebody who has not left yet? */
+static inline bool weft__poller_is_leaving(const struct weft__poller *poller)
+{
+    return load_acquire(&poller->leaving) > 0;
+}
 
 static inline bool weft__poller_is_set(const struct weft__poller *poller)
 {

@@ -240,6 +240,106 @@ EACH(what_is_removed_is_closed_by_a_close)
     pthread_join(thread, NULL);
 }
 
+/* -- one under another ----------------------------------------------------------------------------------- */
+
+static struct weft__poller below;
+static int bell_below;
+
+/* What can be waited for: an epoll itself, or a set's bell. */
+static int open_below(void)
+{
+    CHECK_OK(bell_below = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC));
+    CHECK_OK(weft__poller_open(&below, bell_below));
+    return weft__poller_is_set(&below) ? bell_below : below.epfd;
+}
+
+static void arm_below(int fd)
+{
+    if (weft__poller_modify(&poller, fd, EPOLLIN | EPOLLONESHOT, 5) == -ENOENT)
+        CHECK_OK(weft__poller_add(&poller, fd, EPOLLIN | EPOLLONESHOT, 5));
+    if (weft__poller_is_set(&poller))
+        weft__set_under(&poller, fd, &below);
+}
+
+EACH(what_is_ready_in_one_is_ready_in_the_one_above)
+{
+    int fd = open_below();
+    struct epoll_event out[4];
+    CHECK_OK(weft__poller_add(&below, ends[0], EPOLLIN, 7));
+    CHECK_OK(weft__poller_add(&poller, ends[0], EPOLLIN | EPOLLONESHOT, 8));
+    arm_below(fd);
+    CHECK_EQ(weft__poller_wait(&poller, out, 4, 0), 0);
+    say(ends[1], "x");
+    CHECK_EQ(weft__poller_wait(&poller, out, 4, -1), 2);
+    CHECK_EQ(out[0].data.u64 + out[1].data.u64, 5 + 8);
+    CHECK_EQ(weft__poller_wait(&poller, out, 4, 0), 0); /* both are one-shots */
+    CHECK_EQ(weft__poller_wait(&below, out, 4, 0), 1);
+    CHECK_EQ(out[0].data.u64, 7);
+    hear(ends[0]);
+    arm_below(fd);
+    CHECK_EQ(weft__poller_wait(&poller, out, 4, 0), 0);
+    CHECK_OK(weft__poller_remove(&poller, fd));
+    say(ends[1], "x");
+    CHECK_EQ(weft__poller_wait(&poller, out, 4, 0), 0);
+    weft__poller_close(&below);
+}
+
+EACH(a_change_below_reaches_who_sleeps_above)
+{
+    int fd = open_below(), stop[2];
+    pthread_t thread;
+    CHECK_OK(pipe(stop));
+    CHECK_OK(weft__poller_add(&poller, stop[0], EPOLLIN, 1));
+    CHECK_EQ(pthread_create(&thread, NULL, sleeper, NULL), 0);
+    for (int round = 0; round < 300; round++) {
+        int pair[2];
+        char byte;
+        uint64_t count;
+        CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+        say(pair[1], "x");
+        __atomic_store_n(&heard, 0, __ATOMIC_RELEASE);
+        arm_below(fd);
+        CHECK_OK(weft__poller_add(&below, pair[0], EPOLLIN, 7));
+        while (__atomic_load_n(&heard, __ATOMIC_ACQUIRE) != 5)
+            sched_yield();
+        hear(pair[0]);
+        arm_below(fd); /* and now it sleeps on it */
+        CHECK_OK(weft__poller_remove(&below, pair[0]));
+        CHECK_OK(close(pair[0]));
+        CHECK_EQ(read(pair[1], &byte, 1), 0);
+        CHECK_OK(close(pair[1]));
+        while (weft__poller_is_leaving(&below))
+            sched_yield();
+        weft__sys_read(bell_below, &count, sizeof count);
+        CHECK_OK(weft__poller_remove(&poller, fd));
+    }
+    say(stop[1], "x");
+    pthread_join(thread, NULL);
+    weft__poller_close(&below);
+}
+
+TEST(a_thread_sleeps_until_a_set_is_ready_or_its_own_bell_rings)
+{
+    begin(t, "poll", what_is_ready_in_one_is_ready_in_the_one_above);
+    CHECK_OK(weft__poller_open(&below, bell_below));
+    struct pollfd fds[2] = { { .fd = ends[0], .events = POLLIN } };
+    int pair[2];
+    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+    CHECK_OK(weft__poller_add(&below, pair[0], EPOLLIN, 7));
+    hear(ends[0]);
+    CHECK_EQ(weft__set_sleep(&below, fds, SECOND / 1000), 0);
+    say(pair[1], "x");
+    CHECK_EQ(weft__set_sleep(&below, fds, -1), 1);
+    CHECK(!fds[0].revents && fds[1].revents);
+    say(ends[1], "x");
+    CHECK_EQ(weft__set_sleep(&below, fds, -1), 2);
+    CHECK(fds[0].revents && fds[1].revents);
+    hear(pair[0]);
+    CHECK_EQ(weft__set_sleep(&below, fds, -1), 1);
+    CHECK(fds[0].revents && !fds[1].revents);
+    weft__poller_close(&below);
+}
+
 /* -- many ---------------------------------------------------------------------------------------------- */
 
 enum { MANY = 3000 };
