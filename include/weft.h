@@ -21,6 +21,7 @@
 #include <weft/queue.h>     /* values from task to task */
 #include <weft/runtime.h>   /* run and stop the runtime, workers */
 #include <weft/select.h>    /* wait for the first of several */
+#include <weft/selector.h>  /* many descriptors, one wait */
 #include <weft/semaphore.h> /* a counter to wait for */
 #include <weft/signal.h>    /* wait for a signal */
 #include <weft/socket.h>    /* datagrams, passed descriptors, options, multicast */

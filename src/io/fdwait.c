@@ -25,6 +25,8 @@ _Static_assert(sizeof(struct fd_node) <= sizeof(((struct weft_case *)0)->_node),
 struct fd_place {
     struct weft__source source;
     struct weft__wait_node *first, *last;
+    struct weft__fd_watch *watches;
+    struct weft__poller *under; /* the set whose bell it is */
     uint32_t word;
     uint32_t generation; /* atomic: how often weft_close closed this number */
     int fd;
@@ -32,6 +34,7 @@ struct fd_place {
 
 static struct fd_place *chunks[CHUNKS];
 static uint32_t watches_forks; /* atomic */
+static uint32_t forks;
 
 static struct weft__wait_queue queue(struct fd_place *place)
 {
@@ -56,7 +59,11 @@ static int arm(struct fd_place *place, struct weft__worker *worker, uint32_t eve
     events |= wanted(place, worker) | EPOLLONESHOT;
     uint64_t data = weft__source_data(&place->source, 0);
     int r = weft__poller_modify(poller, place->fd, events, data);
-    return r == -ENOENT ? weft__poller_add(poller, place->fd, events, data) : r;
+    if (r == -ENOENT)
+        r = weft__poller_add(poller, place->fd, events, data);
+    if (unlikely(place->under != NULL))
+        weft__set_under(poller, place->fd, place->under);
+    return r;
 }
 
 /* A waiter has left: nobody sleeps on the descriptor for it, should others close it now. */
@@ -117,10 +124,17 @@ static void forget_waiters(void)
 {
     for (int i = 0; i < CHUNKS; i++)
         for (int k = 0; chunks[i] && k < CHUNK; k++)
-            if (chunks[i][k].first || chunks[i][k].word) {
+            if (chunks[i][k].first || chunks[i][k].word || chunks[i][k].watches) {
                 chunks[i][k].first = chunks[i][k].last = NULL;
+                chunks[i][k].watches = NULL;
                 chunks[i][k].word = 0;
             }
+    forks++;
+}
+
+uint32_t weft__fd_forks(void)
+{
+    return forks;
 }
 
 static int place_make(int fd, struct fd_place **out)
@@ -141,6 +155,44 @@ static int place_make(int fd, struct fd_place **out)
         *out = place_of(fd);
     }
     return 0;
+}
+
+int weft__fd_lock(int fd, struct fd_place **out)
+{
+    int r = place_make(fd, out);
+    if (r == 0)
+        weft__word_lock(&(*out)->word);
+    return r;
+}
+
+void weft__fd_unlock(struct fd_place *place)
+{
+    weft__word_unlock(&place->word);
+}
+
+void weft__fd_watch(struct fd_place *place, struct weft__fd_watch *watch)
+{
+    watch->prev = NULL;
+    watch->next = place->watches;
+    if (watch->next)
+        watch->next->prev = watch;
+    place->watches = watch;
+    watch->linked = true;
+}
+
+void weft__fd_unwatch(struct fd_place *place, struct weft__fd_watch *watch)
+{
+    if (!watch->linked)
+        return;
+    *(watch->prev ? &watch->prev->next : &place->watches) = watch->next;
+    if (watch->next)
+        watch->next->prev = watch->prev;
+    watch->linked = false;
+}
+
+void weft__fd_under(struct fd_place *place, struct weft__poller *set)
+{
+    place->under = set;
 }
 
 int weft__target_begin(struct weft__target *target, int fd)
@@ -174,7 +226,8 @@ static int thread_prepare(struct weft__task *self)
  * rings exactly once, and the thread leaves after the ring only: none comes late, when the number of the
  * wake-up is another's. 1: one of the descriptors, which fds tells, has ended it. */
 static int thread_wait(struct weft__task *self, uint64_t ticket, struct pollfd *fds, unsigned count,
-                       int64_t until, const char *reason, const void *object)
+                       struct weft__poller *under, int64_t until, const char *reason,
+                       const void *object)
 {
     uint64_t rung;
     uint32_t how = 1;
@@ -189,7 +242,9 @@ static int thread_wait(struct weft__task *self, uint64_t ticket, struct pollfd *
     bool rings = !mine && swap_acq_rel(&self->sleeping, &how, 2u); /* else it was woken already */
     while (rings && !mine) {
         int64_t left = until == INT64_MAX ? -1 : until - weft__now();
-        r = weft__sys_poll(fds, count, until == INT64_MAX || left > 0 ? left : 0);
+        left = until == INT64_MAX || left > 0 ? left : 0;
+        r = under && count > 1 ? weft__set_sleep(under, fds, left)
+                               : weft__sys_poll(fds, count, left);
         if (r < 0)
             continue;
         if (fds[0].revents) {
@@ -228,6 +283,7 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
         weft__word_unlock(&place->word);
         return -EBADF;
     }
+    struct weft__poller *under = place->under;
     node.node.task = self;
     node.node.ticket = weft__wait_begin(self);
     weft__node_link(queue(place), &node.node);
@@ -245,7 +301,7 @@ int weft__fd_wait(struct weft__target *target, unsigned events, weft_deadline de
         r = weft__wait(self, node.node.ticket, (weft_deadline){ until }, reason, place);
     } else {
         struct pollfd fds[2] = { { 0 }, { .fd = target->fd, .events = (short)events } };
-        r = thread_wait(self, node.node.ticket, fds, 2, until, reason, place);
+        r = thread_wait(self, node.node.ticket, fds, 2, under, until, reason, place);
         if (r > 0) {
             node.node.result =
                 fds[1].revents & POLLNVAL ? -EBADF : (int32_t)(uint16_t)fds[1].revents;
@@ -301,6 +357,10 @@ int weft_close(int fd)
         weft__word_lock(&place->word);
         store_release(&place->generation, place->generation + 1);
         chain = claim_ready(place, NULL, ~0u, -EBADF);
+        for (struct weft__fd_watch *watch; (watch = place->watches);) {
+            weft__fd_unwatch(place, watch);
+            watch->closing(watch);
+        }
         weft__word_unlock(&place->word);
         weft__workers_leave(fd);
     }
@@ -375,7 +435,7 @@ int weft__fd_case_wait(struct weft_case *on, size_t n, struct weft__task *self, 
         for (size_t i = 0; i < n; i++)
             if (on[i]._ops && on[i]._ops->wait)
                 fds[count++] = wish(&on[i]);
-        r = thread_wait(self, ticket, fds, count, deadline.ns, "select", on);
+        r = thread_wait(self, ticket, fds, count, NULL, deadline.ns, "select", on);
     }
     __atomic_fetch_sub(&weft__rt.outside_waits, 1, __ATOMIC_RELAXED);
     return r < 0 ? r : 0;

@@ -40,6 +40,23 @@ void weft__fd_case_left(struct weft_case *c);
 int weft__fd_case_wait(struct weft_case *on, size_t n, struct weft__task *self, uint64_t ticket,
                        weft_deadline deadline);
 
+/* Who is to know when weft_close closes a number. */
+struct weft__fd_watch {
+    struct weft__fd_watch *next, *prev;            /* of the number's */
+    void (*closing)(struct weft__fd_watch *watch); /* under the number's lock, before the close */
+    bool linked;
+};
+
+/* Everything about a number is done under its lock; a number that cannot be is -EBADF. -ENOMEM. */
+struct fd_place;
+int weft__fd_lock(int fd, struct fd_place **out);
+void weft__fd_unlock(struct fd_place *place);
+void weft__fd_watch(struct fd_place *place, struct weft__fd_watch *watch);
+void weft__fd_unwatch(struct fd_place *place, struct weft__fd_watch *watch);
+/* Who waits for this number, a set's bell, waits for all that is in the set. NULL: no more. */
+void weft__fd_under(struct fd_place *place, struct weft__poller *set);
+uint32_t weft__fd_forks(void); /* how often this process is a fork's child of one that used descriptors */
+
 /* -- conn.c */
 void weft__conn_lost(void *conn); /* its handler could not be started */
 int weft__conn_wait(weft_conn *conn, unsigned events, weft_deadline deadline, const char *reason);

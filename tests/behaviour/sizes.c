@@ -25,6 +25,7 @@ static const struct {
     SIZE(weft_semaphore, 64),
     SIZE(struct weft_case, 160),
     SIZE(weft_queue, 128),
+    SIZE(weft_selector, 64),
     SIZE(weft_signal, 64),
     SIZE(weft_stream, 96),
     SIZE(weft_address, 136),

@@ -572,6 +572,67 @@ TEST_REAL(datagrams_and_passed_descriptors_survive, REAL)
     fail_each(datagrams);
 }
 
+static int uses_a_selector(void *arg)
+{
+    bool whole = *(bool *)arg;
+    weft_selector sel = { 0 };
+    struct weft_ready ready[2];
+    int pair[2], r = weft_selector_init(&sel);
+    CHECK(r == 0 || !whole);
+    if (r < 0 || weft_socketpair(pair) < 0)
+        goto end;
+    r = weft_selector_register(&sel, pair[0], POLLIN, NULL);
+    if (r == 0)
+        r = weft_selector_modify(&sel, pair[0], POLLIN | POLLRDHUP, NULL);
+    if (r == 0)
+        r = weft_selector_select(&sel, ready, 2, weft_after(WEFT_MS));
+    CHECK(r == -ETIMEDOUT || !whole);
+    if (r == -ETIMEDOUT && (r = (int)weft_write(pair[1], "x", 1, SOON)) == 1)
+        r = weft_selector_select(&sel, ready, 2, SOON);
+    CHECK(r == 1 || (!whole && r != -ETIMEDOUT && r != -EINTR));
+    size_t count = weft_selector_count(&sel);
+    CHECK_OK(weft_close(pair[0]));
+    CHECK_EQ(weft_selector_count(&sel), 0);
+    if (count)
+        r = weft_selector_select(&sel, ready, 2, SOON);
+    CHECK(r < 0 ? !whole : ready[0].events == POLLNVAL || !whole);
+    CHECK_OK(weft_close(pair[1]));
+end:
+    weft_selector_fini(&sel);
+    return 0;
+}
+
+static void selecting(bool whole, unsigned kind)
+{
+    weft_group group;
+    if (!group_begin(&group, whole))
+        return;
+    int r = weft_group_spawn(&group, kind, uses_a_selector, &whole);
+    int w = weft_group_wait(&group, weft_never());
+    CHECK((r == 0 && w == 0) || !whole);
+    weft_group_fini(&group);
+}
+
+static void selecting_in_a_coroutine(bool whole)
+{
+    selecting(whole, WEFT_COROUTINE);
+}
+
+static void selecting_in_a_thread(bool whole)
+{
+    selecting(whole, WEFT_THREAD);
+}
+
+TEST_REAL(a_selector_in_a_coroutine_survives, REAL)
+{
+    fail_each(selecting_in_a_coroutine);
+}
+
+TEST_REAL(a_selector_in_a_thread_survives, REAL)
+{
+    fail_each(selecting_in_a_thread);
+}
+
 static void on_signal(int signo, void *arg)
 {
     CHECK_EQ(signo, SIGUSR2);
