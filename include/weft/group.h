@@ -46,7 +46,8 @@ typedef struct weft_group { /* private; 128 bytes */
     int32_t _result;          /* and its error */
     uint32_t _kept;           /* length of _ended */
     struct weft__task *_next; /* told by weft_group_next, forgotten at the next one */
-    uint64_t _reserved[3];
+    uint64_t _generation;     /* of the runtime: moves with each fork */
+    uint64_t _reserved[2];
 } weft_group;
 
 /* Options of a spawn; zero them, then set size and what you need. */
@@ -100,6 +101,7 @@ WEFT_API int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, 
  * tasks are cancelled and then waited for without limit: no task is left running.
  *   deadline  weft_after counts from this call
  * Returns   0; the first failure of a task (-ECANCELED from tasks of a cancelled group is none);
+ *           -EOWNERDEAD in the child of a fork, where the parent's tasks are not;
  *           -ETIMEDOUT, -ECANCELED the waiter's own (weft_group_failed tells them apart); -EPERM not
  *           the owner, -EINVAL the background group, both with words in weft_why()
  *           The group is as after init and may be used again.

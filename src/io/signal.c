@@ -13,7 +13,8 @@ static weft__spin spin; /* of the list; handlers walk it without */
 static weft_signal *first;
 static uint64_t caught;
 static struct sigaction before[65];
-static uint32_t walking; /* atomic: handlers in the list */
+static uint32_t walking;    /* atomic: handlers in the list */
+static uint64_t generation; /* of the runtime in whose process they are */
 
 static void on_signal(int signo)
 {
@@ -150,6 +151,10 @@ void weft_signal_fini(weft_signal *signal)
     if (!signal->_wanted)
         return;
     weft__spin_lock(&spin);
+    if (generation != weft__rt.generation) { /* a fork's child: handlers that ran are not here */
+        generation = weft__rt.generation;
+        store_relaxed(&walking, 0);
+    }
     weft_signal **at = &first;
     while (*at && *at != signal)
         at = &(*at)->_next;

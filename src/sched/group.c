@@ -53,6 +53,7 @@ int weft_group_init(weft_group *group, unsigned flags)
     group->_result = 0;
     group->_kept = 0;
     group->_next = NULL;
+    group->_generation = weft__rt.generation;
     return group->_owner ? 0 : -ENOMEM;
 }
 
@@ -68,12 +69,33 @@ bool weft__group_is_background(const weft_group *group)
 
 void weft__background_init(void)
 {
-    weft__rt.background = (weft_group){ ._word = BIAS, ._flags = WEFT_KEEP_GOING | BACKGROUND };
+    weft__rt.background = (weft_group){ ._word = BIAS,
+                                        ._flags = WEFT_KEEP_GOING | BACKGROUND,
+                                        ._generation = weft__rt.generation };
     weft__rt.daemons = weft__rt.background;
+}
+
+/* In the child of a fork: those that it counts are not here. */
+static cold void forget_lost(weft_group *group)
+{
+    if (group->_word + group->_spawned != BIAS && group->_result == 0)
+        group->_result = -EOWNERDEAD;
+    group->_generation = weft__rt.generation;
+    group->_word = BIAS;
+    group->_spawned = 0;
+    group->_children = NULL;
+    group->_worker = NULL;
+}
+
+static inline void see_fork(weft_group *group)
+{
+    if (unlikely(group->_generation != weft__rt.generation))
+        forget_lost(group);
 }
 
 static void round_begin(weft_group *group)
 {
+    see_fork(group);
     if (unlikely(group->_flags & ROUND_OVER)) {
         group->_flags &= ~(uint32_t)ROUND_OVER;
         group->_result = 0;
@@ -698,6 +720,7 @@ int weft_group_next(weft_group *group, weft_task *done, weft_deadline deadline)
         return r;
     if (self != group->_owner || !(group->_flags & WEFT_COLLECT))
         return -EINVAL;
+    see_fork(group);
     for (;;) {
         weft__point("group next");
         weft__word_lock(&group->_spin);
@@ -770,6 +793,7 @@ bool weft_group_is_cancelled(const weft_group *group)
 
 void weft_group_fini(weft_group *group)
 {
+    see_fork(group);
     WEFT_BUG_ON(group->_word && load_acquire(&group->_word) + group->_spawned != BIAS,
                 "group %p is torn down while tasks of it live", (void *)group);
     last_one_gone(group);

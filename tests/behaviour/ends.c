@@ -669,6 +669,73 @@ TEST_EACH_KIND_REAL(a_forked_child_has_nobody_waiting, "processes")
     weft_group_fini(&g);
 }
 
+TEST_EACH_KIND_REAL(a_forked_child_waits_for_nobody, "processes")
+{
+    FORKS_AMONG_THREADS();
+    static const unsigned flags[] = { 0, WEFT_ONE_WORKER, WEFT_COLLECT, WEFT_KEEP_GOING };
+    enum { GROUPS = sizeof flags / sizeof *flags };
+    weft_group groups[2 * GROUPS];
+    for (int i = 0; i < 2 * GROUPS; i++) {
+        CHECK_OK(weft_group_init(&groups[i], flags[i / 2]));
+        for (int k = 0; k < 20; k++) /* waiting, running and not begun */
+            CHECK_EQ(weft_group_spawn(&groups[i], t->kind, wait_for_flag, NULL), 0);
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        for (int i = 0; i < GROUPS; i++) {
+            weft_group *g = &groups[2 * i];
+            weft_group_cancel(g);
+            if (flags[i] == WEFT_COLLECT)
+                CHECK_EQ(weft_group_next(g, NULL, weft_never()), 0);
+            CHECK_ERR(weft_group_wait(g, weft_never()), -EOWNERDEAD);
+            CHECK_EQ(weft_group_spawn(g, t->kind, give, NULL), 0); /* it may be used again */
+            CHECK_EQ(weft_group_wait(g, weft_never()), 0);
+            weft_group_fini(g);
+            weft_group_fini(g + 1);
+        }
+        weft_event_fini(&flag);
+        exit(0);
+    }
+    wait_for_child(pid);
+    weft_event_set(&flag);
+    for (int i = 0; i < 2 * GROUPS; i++) {
+        CHECK_EQ(weft_group_wait(&groups[i], weft_never()), 0);
+        weft_group_fini(&groups[i]);
+    }
+}
+
+static void *signal_on(void *arg)
+{
+    while (!LOAD(busy))
+        raise(SIGUSR1);
+    return arg;
+}
+
+TEST_REAL(a_forked_child_waits_for_no_handler, "processes")
+{
+    FORKS_AMONG_THREADS();
+    static const int signos[] = { SIGUSR1 };
+    weft_signal signal;
+    pthread_t threads[2];
+    CHECK_OK(weft_signal_init(&signal, signos, 1));
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, signal_on, NULL), 0);
+    for (int i = 0; i < 50; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(20);
+            weft_signal_fini(&signal);
+            exit(0);
+        }
+        wait_for_child(pid);
+    }
+    STORE(busy, 1);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    weft_signal_fini(&signal);
+}
+
 /* -- foreign threads -- */
 
 static void *use_weft(void *arg)
