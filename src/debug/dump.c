@@ -47,9 +47,9 @@ static void line(struct page *page, const char *format, ...)
 
 static const char *kind_name(const struct weft__task *task)
 {
-    if (task->flags & WEFT__FOREIGN)
+    if (load_relaxed(&task->flags) & WEFT__FOREIGN)
         return "thread (not weft's)";
-    return task->kind == WEFT_THREAD ? "thread" : "coroutine";
+    return load_relaxed(&task->kind) == WEFT_THREAD ? "thread" : "coroutine";
 }
 
 void weft__describe(struct weft__task *task, char *out, size_t room)
@@ -72,7 +72,7 @@ void weft__describe(struct weft__task *task, char *out, size_t room)
     if (waits)
         weft__text_add(&text, " for %.3f s",
                        (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
-    if (task->name[0] && site) {
+    if (load_relaxed(&task->name[0]) && site) {
         weft__sys_copy_text(name, sizeof name, site);
         weft__text_add(&text, ", spawned as %s", name);
     }

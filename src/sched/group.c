@@ -395,13 +395,12 @@ static cold int count_out(weft_group *group, struct weft__task *self, const char
     return err;
 }
 
-static struct weft__task *new_record(struct weft__task *self, unsigned kind, size_t stack)
+static struct weft__task *new_record(struct weft__task *self, bool as_coroutine, bool large)
 {
-    bool large = stack > 64 * 1024;
     enum weft__stack_class class = large ? WEFT__STACK_256K : WEFT__STACK_64K;
     struct weft__task *task;
     uint32_t slot;
-    if (kind == WEFT_THREAD)
+    if (!as_coroutine)
         task = weft__record_take();
     else if (self && self->worker)
         task = weft__stack_new(self->worker, class);
@@ -409,12 +408,8 @@ static struct weft__task *new_record(struct weft__task *self, unsigned kind, siz
         task = weft__task_at(slot);
     } else
         task = NULL;
-    if (task) {
-        weft__task_reset(task);
+    if (task)
         store_relaxed(&task->worker, (struct weft__worker *)NULL);
-        store_relaxed(&task->flags, large && kind != WEFT_THREAD ? WEFT__LARGE : 0u);
-        task->kind = kind;
-    }
     return task;
 }
 
@@ -431,18 +426,17 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
 {
     size_t stack = more ? more->stack : 0;
     bool as_coroutine = kind == WEFT_COROUTINE || weft__rt.seeded;
-    struct weft__task *task = new_record(self, as_coroutine ? WEFT_COROUTINE : kind,
-                                         kind == WEFT_THREAD ? 256 * 1024 : stack);
+    bool large = as_coroutine && (kind == WEFT_THREAD || stack > 64 * 1024);
+    struct weft__task *task = new_record(self, as_coroutine, large);
     if (!task)
         return count_out(group, self, site, -ENOMEM);
-    task->kind = kind;
     task->base.group = group;
     task->fn = fn;
     task->arg = arg;
-    task->site = site;
     task->job = NULL;
     task->job_back = NULL;
     task->was_cancelled = task->joined = false;
+    weft__task_begin(task, kind, large ? WEFT__LARGE : 0u, site);
     if (more && more->name)
         weft__task_name_set(task, more->name);
     if (size) {
@@ -578,7 +572,7 @@ static void run_inline(struct weft__task *self, const struct weft__closure *clos
     self->member = &member;
     self->defers = NULL;
     self->locals = NULL;
-    self->site = closure->site;
+    store_relaxed(&self->site, closure->site);
     void *arg = closure->size ? (void *)closure->u.copy : closure->arg;
     uint64_t generation = weft__rt.generation;
     if (unlikely(weft__rt.hooks_count))
@@ -588,7 +582,7 @@ static void run_inline(struct weft__task *self, const struct weft__closure *clos
         weft__sys_exit(0); /* in a fork's child: the waiter is not here */
     if (unlikely(self->defers || self->locals || self->held != held || weft__rt.hooks_count))
         weft__task_finish(self, held);
-    self->site = site;
+    store_relaxed(&self->site, site);
     self->locals = locals;
     self->defers = defers;
     self->member = below;

@@ -467,7 +467,8 @@ static int start_locked(unsigned first)
     }
     weft__background_init();
     weft__rt.starts = weft__rt.starts + 1 ? weft__rt.starts + 1 : 1;
-    weft__rt.seeded = seeded;
+    if (weft__rt.seeded != seeded) /* other threads may read it now, who know of no start */
+        weft__rt.seeded = seeded;
     if (seeded) {
         weft__seeded_init();
         store_release(&weft__rt.state, WEFT__ON);

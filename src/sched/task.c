@@ -365,16 +365,17 @@ void weft__task_finish(struct weft__task *self, struct weft_lock *before)
 void weft__task_name_set(struct weft__task *task, const char *name)
 {
     size_t n = strnlen(name, WEFT__NAME - 1);
-    memcpy(task->name, name, n);
-    task->name[n] = 0;
+    store_relaxed(&task->name[n], (char)0);
+    while (n-- > 0)
+        store_relaxed(&task->name[n], name[n]); /* others read it at any time */
 }
 
 const char *weft__task_name(const struct weft__task *task)
 {
-    if (task->name[0])
+    if (load_relaxed(&task->name[0]))
         return task->name;
     const char *site = load_relaxed(&task->site);
-    return site ? site : task->flags & WEFT__FOREIGN ? "thread" : "?";
+    return site ? site : load_relaxed(&task->flags) & WEFT__FOREIGN ? "thread" : "?";
 }
 
 void weft__task_name_copy(const struct weft__task *task, char *out, size_t room)
@@ -459,13 +460,13 @@ void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx)
         char *top = weft__stack_top(slot);
         struct weft__task *task =
             top ? (struct weft__task *)(void *)(top - WEFT__STACK_DESCRIPTOR) : NULL;
-        if (task && load_relaxed(&task->life) & WEFT__LIFE_ALIVE)
+        if (task && load_acquire(&task->life) & WEFT__LIFE_ALIVE)
             fn(task, ctx);
     }
     n = weft__record_slots();
     for (uint32_t i = 0; i < n; i++) {
         struct weft__task *task = weft__record_at(WEFT__RECORDS + i);
-        if (task && load_relaxed(&task->life) & WEFT__LIFE_ALIVE)
+        if (task && load_acquire(&task->life) & WEFT__LIFE_ALIVE)
             fn(task, ctx);
     }
 }
@@ -514,7 +515,7 @@ int weft_task_describe(weft_task task, struct weft_task_info *out)
     *out = (struct weft_task_info){
         .size = sizeof *out,
         .task = task,
-        .kind = load_relaxed(&found->flags) & WEFT__FOREIGN ? 0 : found->kind,
+        .kind = load_relaxed(&found->flags) & WEFT__FOREIGN ? 0 : load_relaxed(&found->kind),
         .worker = worker ? (int)worker->index : -1,
         .site = load_relaxed(&found->site),
         .state = state,

@@ -229,15 +229,18 @@ static inline weft_task weft__handle(const struct weft__task *task)
     return (weft_task){ (load_relaxed(&task->life) >> 8) << 32 | (load_relaxed(&task->slot) + 1) };
 }
 
-/* Begin a life. What a task has put in order at its end (shield, bound, defers, locals, locks, its place
- * in the group's list) is in order. */
-static inline void weft__task_reset(struct weft__task *task)
+/* Begin a life: last of all, since whoever finds the task alive reads the rest. What a task has put in
+ * order at its end (shield, bound, defers, locals, locks, its place in the group's list) is in order. */
+static inline void weft__task_begin(struct weft__task *task, uint32_t kind, uint32_t flags,
+                                    const char *site)
 {
-    store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8 | WEFT__LIFE_ALIVE);
-    store_relaxed(&task->flags, task->flags & WEFT__LARGE);
-    task->name[0] = 0;
+    store_relaxed(&task->kind, kind);
+    store_relaxed(&task->flags, flags);
+    store_relaxed(&task->site, site);
+    store_relaxed(&task->name[0], (char)0);
     if (unlikely(task->why != NULL))
         task->why[0] = 0;
+    store_release(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8 | WEFT__LIFE_ALIVE);
 }
 
 static inline bool weft__is_cancelled(const struct weft__task *self)

@@ -101,13 +101,10 @@ struct weft__task *weft__self_slow(void)
         __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
         return NULL;
     }
-    weft__task_reset(task);
-    store_relaxed(&task->flags, WEFT__FOREIGN);
-    task->worker = NULL;
+    store_relaxed(&task->worker, (struct weft__worker *)NULL);
     task->base.group = NULL;
-    task->site = NULL;
-    task->kind = 0;
     task->tid = (uint32_t)weft__sys_gettid();
+    weft__task_begin(task, 0, WEFT__FOREIGN, NULL);
     if (exit_key_make())
         weft__sys_thread_at_exit_set(exit_key, task);
     weft__current = task;

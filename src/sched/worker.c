@@ -97,11 +97,9 @@ size_t weft__stack_left(const struct weft__task *self)
 
 static void take_over(struct weft__task *task, const struct weft__closure *closure)
 {
-    weft__task_reset(task);
-    task->kind = WEFT_COROUTINE;
+    weft__task_begin(task, WEFT_COROUTINE, task->flags & WEFT__LARGE, closure->site);
     task->base.group = closure->group;
     task->fn = closure->fn;
-    task->site = closure->site;
     task->arg = closure->arg;
     if (closure->size) {
         __builtin_memcpy(task->copy, closure->u.copy, WEFT__JOB_INLINE);

@@ -2,6 +2,7 @@
  * is lost, nothing doubled, and nobody is left. */
 #include "../behaviour/until.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -490,4 +491,112 @@ TEST_REAL_LONG(no_wake_of_a_sleeping_worker_is_lost, "sleeping workers", 60)
         weft_group_fini(&h);
     }
     weft_group_fini(&g);
+}
+
+/* -- everything may be looked at while it comes and goes -- */
+
+static int over;
+
+static int yield_once(void *arg)
+{
+    (void)arg;
+    (void)!weft_yield();
+    return 0;
+}
+
+/* What it gets is not looked at: the program may end. */
+static int come_and_go(void *arg)
+{
+    weft_group g;
+    (void)!weft_group_init(&g, 0);
+    for (int i = 0; i < 4; i++) {
+        struct weft_spawn more = { .size = sizeof more, .name = i % 2 ? "named" : NULL };
+        weft_group_spawn_with(&g, i < 2 ? WEFT_COROUTINE : WEFT_THREAD, yield_once, arg, &more);
+    }
+    weft_group_wait(&g, weft_never());
+    weft_group_fini(&g);
+    return 0;
+}
+
+static int present;
+
+static void *come_as_a_stranger(void *arg)
+{
+    come_and_go(arg);
+    ADD(present, -1);
+    return NULL;
+}
+
+/* exit() waits for none of them. */
+static void start_detached(void *(*fn)(void *arg))
+{
+    pthread_t thread;
+    pthread_attr_t detached;
+    CHECK_EQ(pthread_attr_init(&detached), 0);
+    CHECK_EQ(pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED), 0);
+    CHECK_EQ(pthread_create(&thread, &detached, fn, NULL), 0);
+    pthread_attr_destroy(&detached);
+}
+
+static void *strangers(void *arg)
+{
+    while (!LOAD(over)) {
+        UNTIL(LOAD(present) < 8);
+        ADD(present, 1);
+        start_detached(come_as_a_stranger);
+    }
+    UNTIL(LOAD(present) == 0);
+    return arg;
+}
+
+static int come_again(void *arg)
+{
+    while (!LOAD(over))
+        come_and_go(arg);
+    return 0;
+}
+
+TEST_REAL_LONG(what_comes_and_goes_may_be_listed, "foreign threads", 60)
+{
+    weft_task tasks[64];
+    weft_group g;
+    pthread_t stranger;
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, come_again, NULL), 0);
+    CHECK_EQ(weft_group_spawn(&g, WEFT_THREAD, come_again, NULL), 0);
+    CHECK_EQ(pthread_create(&stranger, NULL, strangers, NULL), 0);
+    for (long i = 0; i < t_rounds(300); i++) {
+        size_t n = weft_task_list(tasks, 64);
+        for (size_t k = 0; k < n && k < 64; k++) {
+            struct weft_task_info info = { .size = sizeof info };
+            int r = weft_task_describe(tasks[k], &info);
+            CHECK(r == 0 || r == -ESRCH);
+        }
+        CHECK_EQ(weft_dump(nowhere), 0);
+    }
+    STORE(over, 1);
+    CHECK_EQ(pthread_join(stranger, NULL), 0);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+    close(nowhere);
+}
+
+static void exit_among_strangers(void *arg)
+{
+    (void)arg;
+    start_detached(strangers);
+    UNTIL(LOAD(present) > 4);
+    come_and_go(NULL);
+    exit(0);
+}
+
+TEST_REAL_LONG(a_program_may_end_while_threads_come, "processes", 60)
+{
+    char said[8000];
+    for (long i = 0; i < t_rounds(20); i++) {
+        int status = in_child(exit_among_strangers, NULL, said, sizeof said);
+        if (status)
+            FAIL("status %x\n%s", status, said);
+    }
 }
