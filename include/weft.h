@@ -12,6 +12,8 @@
 #include <weft/debug.h>     /* what every task is doing */
 #include <weft/event.h>     /* a flag to wait for */
 #include <weft/fd.h>        /* files, sockets: read, write, listen, dial */
+#include <weft/fiber.h>     /* stacks that one switches between by name */
+#include <weft/generator.h> /* functions that give one value after the other */
 #include <weft/group.h>     /* start tasks, wait for them; parallel map */
 #include <weft/local.h>     /* task-local storage */
 #include <weft/lock.h>      /* mutual exclusion */

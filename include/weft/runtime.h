@@ -13,8 +13,8 @@ WEFT_BEGIN
  * all tasks; then background tasks are waited for, daemons cancelled (WEFT_EXIT_GRACE in milliseconds, 1,000), and the
  * thread is a plain one again. After the runtime has started, from a plain thread: fn runs as a task
  * and the caller waits.
- * Returns   fn's result; -EINVAL without fn; -EBUSY inside a task (words in weft_why()); -ENOMEM,
- *           -EAGAIN when the runtime cannot start
+ * Returns   fn's result; -EINVAL without fn; -EBUSY inside a task, generator or fiber (words in weft_why());
+ *           -ENOMEM, -EAGAIN when the runtime cannot start
  * Context   thread
  * Cancels   no.   Since 0.1
  */

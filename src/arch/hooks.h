@@ -36,6 +36,13 @@ struct weft__hooks {
 /* TSan counts a function's entry on one fiber and its exit on the next if the switch lies in between. */
 #define WEFT__ALWAYS_INLINE inline __attribute__((__always_inline__))
 
+/* A function that is left by a switch and not by a return: it must leave no marks. */
+#if defined(__clang__)
+#define WEFT__UNMARKED __attribute__((__disable_sanitizer_instrumentation__))
+#else
+#define WEFT__UNMARKED __attribute__((__no_sanitize__("address", "thread")))
+#endif
+
 #if defined(WEFT_ASAN)
 void __sanitizer_start_switch_fiber(void **fake_stack, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake_stack, const void **bottom, size_t *size);
@@ -89,6 +96,49 @@ static WEFT__ALWAYS_INLINE void weft__hooks_arrive(struct weft__hooks *self)
     __sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
 #else
     (void)self;
+#endif
+}
+
+/* For a stack that runs as a call of another one's owner (sched/strand.h). Before the call: what to come
+ * back to. known: its owner's hooks are right; else it is a thread's own stack, and the callee learns of
+ * it when it arrives. */
+static WEFT__ALWAYS_INLINE void weft__hooks_here(struct weft__hooks *here,
+                                                 const struct weft__hooks *owner, _Bool known)
+{
+#if defined(WEFT_ASAN)
+    *here = known ? *owner : (struct weft__hooks){ 0 };
+#elif defined(WEFT_TSAN)
+    (void)owner, (void)known;
+    here->fiber = __tsan_get_current_fiber();
+#else
+    (void)here, (void)owner, (void)known;
+#endif
+}
+
+static WEFT__ALWAYS_INLINE void weft__hooks_arrive_in(struct weft__hooks *self,
+                                                      struct weft__hooks *caller)
+{
+#if defined(WEFT_ASAN)
+    const void *bottom;
+    size_t size;
+    __sanitizer_finish_switch_fiber(self->fake_stack, &bottom, &size);
+    if (!caller->size) {
+        caller->bottom = bottom;
+        caller->size = size;
+    }
+#else
+    (void)self, (void)caller;
+#endif
+}
+
+/* The owner now runs there. */
+static WEFT__ALWAYS_INLINE void weft__hooks_move(struct weft__hooks *owner,
+                                                 const struct weft__hooks *to)
+{
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+    *owner = *to;
+#else
+    (void)owner, (void)to;
 #endif
 }
 

@@ -9,9 +9,17 @@
 #ifndef WEFT_ARCH_SWITCH_H
 #define WEFT_ARCH_SWITCH_H
 
+#include <stdint.h>
+
 /* Save the caller's registers on its stack and the stack pointer in *from; go on where `to` was saved.
  * Returns there what is handed over here. */
 void *weft__switch(void **from, void *to, void *handed);
+
+/* The same for what fits an int, for two sides that go back and forth in loops of their own (generators).
+ * Called last, so that it is a jump, it returns to where its caller was called from, and there it jumps, too: the return
+ * predictor is not asked, and an indirect jump that always goes to the same loop is predicted. What the
+ * return predictor keeps for later is wrong by one more entry after each, so elsewhere this costs more. */
+int weft__jump(void **from, void *to, intptr_t handed);
 
 /* Prepare a stack whose highest address is top (16-byte aligned): the first switch to what this returns
  * calls entry(handed), which must never return. Unwinders and debuggers stop there. */

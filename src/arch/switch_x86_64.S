@@ -6,11 +6,12 @@
 #if defined(__x86_64__)
         .text
 
-        .globl  weft__switch
-        .hidden weft__switch
-        .type   weft__switch, @function
+.macro switch name, jumps
+        .globl  \name
+        .hidden \name
+        .type   \name, @function
         .p2align 4
-weft__switch:
+\name:
         .cfi_startproc
         endbr64
         push    %rbp
@@ -64,9 +65,20 @@ weft__switch:
         pop     %rbp
         .cfi_adjust_cfa_offset -8
         .cfi_restore rbp
+  .if \jumps
+        pop     %rcx
+        .cfi_adjust_cfa_offset -8
+        .cfi_register rip, rcx
+        jmp     *%rcx
+  .else
         ret
+  .endif
         .cfi_endproc
-        .size   weft__switch, .-weft__switch
+        .size   \name, .-\name
+.endm
+
+        switch  weft__switch, 0
+        switch  weft__jump, 1
 
         /* The bottom of every stack: rax is what was handed over, r12 the entry. */
         .type   weft__bottom, @function

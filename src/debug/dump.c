@@ -52,6 +52,20 @@ static const char *kind_name(const struct weft__task *task)
     return load_relaxed(&task->kind) == WEFT_THREAD ? "thread" : "coroutine";
 }
 
+/* The generator or fiber it runs in; NULL: none. Only addresses of the strand are looked at: its stack may
+ * serve somebody else by now, the record on top of it is type-stable. */
+static const char *inside(const struct weft__task *task)
+{
+    const struct weft__strand *strand = load_relaxed(&task->strand);
+    uint32_t slot;
+    bool guard;
+    if (!strand || !weft__stack_find(strand, &slot, &guard))
+        return NULL;
+    const char *top = weft__stack_top(slot);
+    return top ? ((const struct weft__task *)(const void *)(top - WEFT__STACK_DESCRIPTOR))->site
+               : NULL;
+}
+
 void weft__describe(struct weft__task *task, char *out, size_t room)
 {
     struct weft__text text = { out, room, 0 };
@@ -66,6 +80,11 @@ void weft__describe(struct weft__task *task, char *out, size_t room)
                    (unsigned long long)weft__handle(task).id, name);
     if (worker)
         weft__text_add(&text, " on worker %u", worker->index);
+    const char *strand = inside(task);
+    if (strand) {
+        weft__sys_copy_text(name, sizeof name, strand);
+        weft__text_add(&text, " in %s", name);
+    }
     weft__text_add(&text, waits ? ": waits for %s" : ": %s", state);
     if (waits && object)
         weft__text_add(&text, " %p", object);

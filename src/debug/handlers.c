@@ -30,8 +30,10 @@ static void on_fault(int signo, siginfo_t *info, void *context)
         size_t size;
         weft__stack_low(slot, &size);
         weft__report("weft: %s '%s' spawned as %s overflowed its %zu KiB stack\n",
-                     task->kind == WEFT_THREAD ? "thread" : "coroutine", weft__task_name(task),
-                     task->site ? task->site : "?", (size + 4096) / 1024);
+                     task->kind == WEFT_THREAD ? "thread"
+                     : task->kind              ? "coroutine"
+                                               : "generator or fiber",
+                     weft__task_name(task), task->site ? task->site : "?", (size + 4096) / 1024);
     }
     struct sigaction plain = { .sa_handler = SIG_DFL };
     weft__sys_sigaction(signo, &plain, NULL); /* the fault happens again and kills as it should */

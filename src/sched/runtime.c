@@ -673,7 +673,7 @@ int weft_run(weft_fn *fn, void *arg)
         return -EINVAL;
     if (!self)
         return -ENOMEM;
-    if (is_task(self))
+    if (is_task(self) || self->strand)
         return weft__failed(-EBUSY, "weft_run inside a task");
     weft__spin_take(&start_spin);
     bool off = weft__rt.state == WEFT__OFF; /* under a seed it has been on since the first call */

@@ -38,19 +38,10 @@ bool weft__seeded_host(const struct weft__task *self)
 
 static void open_lane(struct weft__worker *lane)
 {
-    struct weft__worker *first = weft__rt.workers[0];
     held[lane->index] = NULL;
     lane->now = now;
     weft__wheel_init(&lane->wheel, now);
     lane->errno_at = weft__sys_errno();
-    if (lane == first) {
-        char *low;
-        size_t size;
-        weft__sys_thread_stack(&low, &size);
-        weft__hooks_begin(&lane->idle.hooks, low, size, true);
-    } else { /* all lanes idle on the host's stack, whoever's stack it is opened on */
-        lane->idle.hooks = first->idle.hooks;
-    }
 }
 
 void weft__seeded_init(void)
@@ -60,6 +51,12 @@ void weft__seeded_init(void)
     steps = serials = 0;
     host = weft__self();
     host_runs = true;
+    if (!host->strand) { /* else they are right */
+        char *low;
+        size_t size;
+        weft__sys_thread_stack(&low, &size);
+        weft__hooks_begin(&host->hooks, low, size, true);
+    }
     weft__chooser->begin((uint64_t)weft__sys_env_number("WEFT_SEED", 1));
     for (unsigned i = 0; i < weft__rt.lanes_count; i++)
         open_lane(weft__rt.workers[i]);
@@ -143,6 +140,7 @@ static void run_lane(struct weft__worker *lane)
         if (!task->serial)
             task->serial = (uint32_t)++serials;
         trace(task->serial, "run");
+        lane->idle.hooks = host->hooks; /* all lanes idle on the stack that the host is on */
         weft__switch_to(&lane->idle, task);
         weft__lane_bury(lane);
     }

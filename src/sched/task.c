@@ -259,7 +259,8 @@ static void restore(struct before *before)
 static int call_bounded(struct weft__task *self, int64_t until, uint32_t shields, weft_fn *fn,
                         void *arg)
 {
-    __attribute__((cleanup(restore))) struct before before = { self, self->bound, self->shield };
+    __attribute__((cleanup(restore), unused)) struct before before = { self, self->bound,
+                                                                       self->shield };
     self->bound = until;
     self->shield += shields;
     return fn(arg);
@@ -271,7 +272,9 @@ int weft_within(weft_deadline deadline, weft_fn *fn, void *arg)
     if (!self)
         return -ENOMEM;
     int64_t until = weft__deadline_at(deadline);
-    return call_bounded(self, until < self->bound ? until : self->bound, 0, fn, arg);
+    if (until >= self->bound)
+        return fn(arg); /* and nothing to put back: a strand may be left inside */
+    return call_bounded(self, until, 0, fn, arg);
 }
 
 int weft_shield(weft_deadline deadline, weft_fn *fn, void *arg)

@@ -63,6 +63,7 @@ struct weft__wait_node;
 struct weft__queued;
 struct weft__local_value;
 struct weft__defer;
+struct weft__strand;
 struct weft__worker;
 
 struct weft__task {
@@ -79,7 +80,7 @@ struct weft__task {
     weft_fn *fn;
     void *arg;
     const char *site;
-    char *low; /* of its stack */
+    char *low; /* of the stack that this record lies on */
     int32_t result;
     uint32_t slot;
     const char *reason; /* what it waits for, static text; for dumps */
@@ -101,8 +102,9 @@ struct weft__task {
     struct weft_lock *held; /* locks it holds, last taken first */
     struct weft__defer *defers;
     struct weft__local_value *locals;
-    char *why;            /* words of the last failure; allocated at the first */
-    void *job, *job_back; /* a job's copy, and where it goes at the end (NULL: nowhere) */
+    struct weft__strand *strand; /* it runs on its stack: sched/strand.h; NULL: on its own */
+    char *why;                   /* words of the last failure; allocated at the first */
+    void *job, *job_back;        /* a job's copy, and where it goes at the end (NULL: nowhere) */
     uint32_t job_size;
     bool was_cancelled; /* asked to end before it did; under the joiners' spin bit */
     bool joined;        /* atomic: a join has learnt of its end */
@@ -351,6 +353,7 @@ static inline void weft__yield(struct weft__task *self)
     weft__park(self);
 }
 void weft__stack_free(struct weft__worker *worker, struct weft__task *task);
+char *weft__stack_begin(struct weft__task *task);       /* where frames begin, below the record */
 size_t weft__stack_left(const struct weft__task *self); /* bytes below the caller's frame */
 
 /* -- runtime.c ----------------------------------------------------------------------------------- */

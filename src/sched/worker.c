@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/report.h"
 #include "base/sys.h"
+#include "sched/strand.h"
 #include "sched/wait.h"
 
 enum {
@@ -87,10 +88,17 @@ void weft__stack_free(struct weft__worker *worker, struct weft__task *task)
     }
 }
 
+char *weft__stack_begin(struct weft__task *task)
+{
+    size_t colour = task->slot < 65536 ? task->slot % COLOURS * 64 : 0;
+    return (char *)task - colour;
+}
+
 size_t weft__stack_left(const struct weft__task *self)
 {
     const char *here = __builtin_frame_address(0);
-    return here > self->low ? (size_t)(here - self->low) : 0;
+    const char *low = self->strand ? self->strand->record->low : self->low;
+    return here > low ? (size_t)(here - low) : 0;
 }
 
 /* -- a task's life ------------------------------------------------------------------------------- */
@@ -228,8 +236,7 @@ static void prepare(struct weft__worker *worker, struct weft__task *task)
     store_relaxed(&task->worker, worker);
     worker->live++;
     weft__hooks_begin(&task->hooks, task->low, (size_t)((char *)(task + 1) - task->low), false);
-    size_t colour = task->slot < 65536 ? task->slot % COLOURS * 64 : 0;
-    task->sp = weft__switch_prepare((char *)task - colour, coroutine_main);
+    task->sp = weft__switch_prepare(weft__stack_begin(task), coroutine_main);
 }
 
 /* Give a closure a stack. NULL: no memory; the closure is as it was. */

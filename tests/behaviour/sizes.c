@@ -30,6 +30,8 @@ static const struct {
     SIZE(weft_stream, 96),
     SIZE(weft_address, 136),
     SIZE(weft_operation, 128),
+    SIZE(weft_generator, 96),
+    SIZE(weft_fiber, 64),
 };
 /* clang-format on */
 

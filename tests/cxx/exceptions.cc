@@ -174,3 +174,58 @@ TEST_EACH_KIND(an_exception_takes_bound_and_shield_with_it)
     CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
     weft_group_fini(&g);
 }
+
+static int count_up(void *arg)
+{
+    guard g{ static_cast<int *>(arg) };
+    for (int i = 0;; i++)
+        if (int r = weft_generator_yield(&i, sizeof i); r < 0)
+            return r;
+}
+
+static int catch_in_generator(void *)
+{
+    for (int i = 0; i < 3; i++) {
+        try {
+            throw i;
+        } catch (int thrown) {
+            if (int r = weft_generator_yield(&thrown, sizeof thrown); r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+TEST(a_loop_over_a_generator_is_closed_by_an_exception)
+{
+    weft_generator g;
+    int gone = 0, seen = 0;
+    CHECK_OK(weft_generator_init(&g, count_up, &gone, sizeof(int)));
+    try {
+        weft_generator_each(&g, int, i) if (i == 2) throw std::runtime_error("enough");
+    } catch (const std::exception &) {
+        CHECK_EQ(gone, 1);
+    }
+    CHECK_OK(weft_generator_init(&g, catch_in_generator, nullptr, sizeof(int)));
+    weft_generator_each(&g, int, i) CHECK_EQ(i, seen++);
+    CHECK_EQ(seen, 3);
+    weft_generator_fini(&g);
+}
+
+static void throw_out_of_a_generator(unsigned)
+{
+    weft_generator g;
+    int v;
+    try {
+        loud l;
+        CHECK_OK(weft_generator_init(&g, throw_out, nullptr, sizeof(int)));
+        CHECK_EQ(weft_generator_next(&g, &v, sizeof v, weft_never()), 1);
+    } catch (...) {
+        FAIL("the exception went into the caller");
+    }
+}
+
+TEST_REAL(an_exception_does_not_cross_from_a_generator_into_its_caller, "processes")
+{
+    check_terminates(throw_out_of_a_generator, 0);
+}

@@ -80,6 +80,42 @@ static int run_job(void *arg)
     return 0;
 }
 
+static int give_two(void *arg)
+{
+    int r = weft_generator_yield(arg, sizeof(int));
+    return r < 0 ? r : weft_generator_yield(arg, sizeof(int));
+}
+
+static void *hand_back(void *value)
+{
+    return value;
+}
+
+/* Without a stack nothing has happened: the next try is the first. */
+static int take_two(void *arg)
+{
+    int two = 2, v = 0, sum = 0, r, tries = 0;
+    weft_generator g;
+    weft_fiber f;
+    void *back = NULL;
+    (void)arg;
+    CHECK_EQ(weft_generator_init(&g, give_two, &two, sizeof(int)), 0);
+    while ((r = weft_generator_next(&g, &v, sizeof v, weft_never())) != 0)
+        if (r == 1)
+            sum += v;
+        else if (r != -ENOMEM || ++tries > 1)
+            return r;
+    CHECK_EQ(sum, 4);
+    CHECK_EQ(weft_fiber_init(&f, hand_back, NULL), 0);
+    while ((r = weft_fiber_switch(&f, &two, &back)) != 0)
+        if (r != -ENOMEM || ++tries > 1)
+            return r;
+    CHECK(back == &two);
+    weft_fiber_fini(&f);
+    weft_generator_fini(&g);
+    return 0;
+}
+
 static weft_local local = WEFT_LOCAL_INIT(NULL);
 
 /* Everything that may fail; each failure is one of these, and the group tells it too. */
@@ -96,6 +132,7 @@ static int scenario(void *arg)
     struct weft_spawn more = { .size = sizeof more, .task = &task, .stack = 128 * 1024 };
     int worst = 0, r;
     (void)arg;
+    CHECK(is_clean(take_two(NULL)));
     if ((r = weft_group_init(&g, 0)) < 0)
         return r; /* no memory for the thread's record */
 #define TRY(call) ((r = (call)) < 0 ? (void)(CHECK(is_clean(r)), worst = r) : (void)0)
@@ -103,6 +140,8 @@ static int scenario(void *arg)
     TRY(weft_group_spawn(&g, WEFT_THREAD, give, NULL));
     TRY(weft_group_spawn(&g, WEFT_COROUTINE, set_local, &local));
     TRY(weft_group_spawn(&g, WEFT_COROUTINE, defer, NULL));
+    TRY(weft_group_spawn(&g, WEFT_COROUTINE, take_two, NULL));
+    TRY(weft_group_spawn(&g, WEFT_THREAD, take_two, NULL));
     TRY(weft_group_spawn_job(&g, WEFT_COROUTINE, run_job, &job));
     TRY(weft_group_spawn_with(&g, WEFT_COROUTINE, give, NULL, &more));
     r = weft_group_wait(&g, weft_never());

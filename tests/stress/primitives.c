@@ -430,6 +430,60 @@ TEST_REAL_LONG(joins_race_ends, "foreign threads", 60)
     crew(join_some, NULL, t_rounds(500));
 }
 
+/* -- generators -- */
+
+static int count_up(void *arg)
+{
+    for (long i = 0;; i++) {
+        int r = i % 16 == 15 && *(long *)arg ? weft_yield() : 0;
+        if (r == 0)
+            r = weft_generator_yield(&i, sizeof i);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Several at once, advanced and closed at random; some of their bodies wait. */
+static int generate(uint64_t *state, long rounds)
+{
+    struct {
+        weft_generator g;
+        long next, waits;
+    } all[6];
+    memset(all, 0, sizeof all);
+    for (int i = 0; i < 6; i++)
+        CHECK_OK(weft_generator_init(&all[i].g, count_up, &all[i].waits, sizeof(long)));
+    for (; rounds > 0; rounds--) {
+        int i = (int)(draw(state) % 6), r;
+        long v = -1;
+        if (draw(state) % 20 == 0) {
+            weft_generator_fini(&all[i].g);
+            all[i].next = 0;
+            all[i].waits = draw(state) % 2;
+            CHECK_OK(weft_generator_init(&all[i].g, count_up, &all[i].waits, sizeof(long)));
+        }
+        r = weft_generator_next(&all[i].g, &v, sizeof v, some_deadline(state));
+        if (r == 1)
+            CHECK_EQ(v, all[i].next++);
+        else
+            CHECK_ERR(r, -ECANCELED); /* of this task, passed on by a body that waited */
+    }
+    for (int i = 0; i < 6; i++)
+        weft_generator_fini(&all[i].g);
+    return 0;
+}
+
+static int generate_briefly(uint64_t *state, long rounds)
+{
+    generate(state, rounds / 10);
+    return -ECANCELED;
+}
+
+TEST_REAL_LONG(generators_keep_count, "foreign threads", 60)
+{
+    crew(generate, generate_briefly, t_rounds(5000));
+}
+
 /* -- the runtime -- */
 
 static int spawn_some(void *arg)
