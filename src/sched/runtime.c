@@ -752,7 +752,9 @@ static void lose(struct weft__task *task, void *caller)
         return;
     store_relaxed(&task->life, ((task->life >> 8) + 1) << 8);
     store_relaxed(&task->wait, ((task->wait >> 3) + 1) << 3);
-    if (task->queued && task->queued->node->linked)
+    if (task->queued && task->queued->lost)
+        task->queued->lost(task->queued);
+    else if (task->queued && task->queued->node->linked)
         weft__node_unlink(task->queued->queue, task->queued->node);
     task->queued = NULL;
     task->worker = NULL; /* nor can anything be sent to it */

@@ -168,6 +168,7 @@ static inline void weft__node_unlink(struct weft__wait_queue q, struct weft__wai
 struct weft__queued {
     struct weft__wait_queue queue;
     struct weft__wait_node *node;
+    void (*lost)(struct weft__queued *queued); /* several nodes: who takes them out; NULL: the one */
 };
 
 static inline void weft__queued_begin(struct weft__queued *queued, struct weft__task *self,
@@ -175,7 +176,7 @@ static inline void weft__queued_begin(struct weft__queued *queued, struct weft__
 {
     if (likely(weft__is_coroutine(self)))
         return;
-    *queued = (struct weft__queued){ queue, node };
+    *queued = (struct weft__queued){ queue, node, NULL };
     self->queued = queued;
 }
 

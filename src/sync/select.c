@@ -19,6 +19,7 @@ static void shuffle(struct weft_case *on, size_t n)
         on[i]._order = on[k]._order;
         on[k]._order = i;
         on[i]._state = 0;
+        weft__case_node(&on[i])->linked = false;
     }
 }
 
@@ -38,6 +39,12 @@ static int attempt(struct weft_case *on, size_t n)
     return -ETIMEDOUT;
 }
 
+/* Not left out, and not for a time. */
+static bool waits(const struct weft_case *c)
+{
+    return c->_ops && c->_ops->blocked;
+}
+
 static bool enqueue(struct weft_case *c, struct weft__task *self, uint64_t ticket)
 {
     struct weft__wait_node *node = weft__case_node(c);
@@ -53,54 +60,82 @@ static bool enqueue(struct weft_case *c, struct weft__task *self, uint64_t ticke
     return blocked;
 }
 
-static void dequeue(struct weft_case *c)
+/* How many of them: all, or those before the one that can be had now. The deadline is the first time of a
+ * case, if that is sooner. */
+static size_t enqueue_all(struct weft_case *on, size_t n, struct weft__task *self, uint64_t ticket,
+                          weft_deadline *deadline, const struct weft__case_ops **outside)
 {
-    struct weft__wait_node *node = weft__case_node(c);
-    weft__word_lock(c->_word);
-    if (node->linked)
-        weft__node_unlink(WEFT__WAIT_QUEUE(c->_first, c->_last), node);
-    if (c->_ops->left)
-        c->_ops->left(c);
-    weft__word_unlock(c->_word);
+    size_t i = 0;
+    for (; i < n; i++) {
+        struct weft_case *c = &on[on[i]._order];
+        if (waits(c)) {
+            if (!enqueue(c, self, ticket))
+                break;
+            *outside = c->_ops->wait ? c->_ops : *outside;
+        } else if (c->_ops) {
+            int64_t when = c->_ops->when(c);
+            deadline->ns = when < deadline->ns ? when : deadline->ns;
+        }
+    }
+    return i;
+}
+
+/* Take the nodes out. The one that was handed over; NULL: none. */
+static struct weft_case *dequeue(struct weft_case *on, size_t queued)
+{
+    struct weft_case *winner = NULL;
+    for (size_t i = 0; i < queued; i++) {
+        struct weft_case *c = &on[on[i]._order];
+        struct weft__wait_node *node = weft__case_node(c);
+        if (!waits(c))
+            continue;
+        if (node->result != OPEN) { /* its object may be gone */
+            winner = c;
+            continue;
+        }
+        weft__word_lock(c->_word);
+        if (node->linked)
+            weft__node_unlink(WEFT__WAIT_QUEUE(c->_first, c->_last), node);
+        if (c->_ops->left)
+            c->_ops->left(c);
+        weft__word_unlock(c->_word);
+    }
+    return winner;
+}
+
+struct queued {
+    struct weft__queued base;
+    struct weft_case *on;
+    size_t n;
+};
+
+static void lost(struct weft__queued *base)
+{
+    struct queued *queued = container_of(base, struct queued, base);
+    for (size_t i = 0; i < queued->n; i++) {
+        struct weft_case *c = &queued->on[i];
+        if (waits(c) && !c->_ops->wait && weft__case_node(c)->linked) /* io forgets its own */
+            weft__node_unlink(WEFT__WAIT_QUEUE(c->_first, c->_last), weft__case_node(c));
+    }
 }
 
 /* One turn. The number of the case that was handed over; -ETIMEDOUT, -ECANCELED; -EAGAIN: look again. */
 static int turn(struct weft_case *on, size_t n, struct weft__task *self, weft_deadline deadline)
 {
-    uint64_t ticket = weft__wait_begin(self);
-    struct weft_case *winner = NULL;
     const struct weft__case_ops *outside = NULL;
-    size_t queued;
-    int r;
-    for (queued = 0; queued < n; queued++) {
-        struct weft_case *c = &on[on[queued]._order];
-        if (!c->_ops)
-            continue;
-        if (c->_ops->when) {
-            int64_t when = c->_ops->when(c);
-            deadline.ns = when < deadline.ns ? when : deadline.ns;
-        } else if (!enqueue(c, self, ticket)) {
-            break;
-        } else if (c->_ops->wait) {
-            outside = c->_ops;
-        }
-    }
-    if (queued < n && weft__claim(self, ticket, WEFT__WOKEN)) {
+    struct queued here = { { .lost = lost }, on, n };
+    int r = -EAGAIN;
+    uint64_t ticket = weft__wait_begin(self);
+    self->queued = &here.base;
+    size_t queued = enqueue_all(on, n, self, ticket, &deadline, &outside);
+    if (queued < n && weft__claim(self, ticket, WEFT__WOKEN))
         store_relaxed(&self->sleeping, 0);
-        r = -EAGAIN;
-    } else {
-        r = outside ? outside->wait(on, n, self, ticket, deadline)
-                    : weft__wait(self, ticket, deadline, "select", on);
-    }
-    for (size_t i = 0; i < queued; i++) {
-        struct weft_case *c = &on[on[i]._order];
-        if (!c->_ops || c->_ops->when)
-            continue;
-        if (weft__case_node(c)->result == OPEN)
-            dequeue(c);
-        else
-            winner = c;
-    }
+    else if (outside) /* all are queued, or somebody was quicker and wakes us */
+        r = outside->wait(on, n, self, ticket, deadline);
+    else
+        r = weft__wait(self, ticket, deadline, "select", on);
+    struct weft_case *winner = dequeue(on, queued);
+    self->queued = NULL;
     if (!winner)
         return r < 0 ? r : -EAGAIN;
     r = winner->_ops->taken ? winner->_ops->taken(winner) : weft__case_node(winner)->result;

@@ -606,6 +606,14 @@ static int wait_for_signal(void *lock)
     return r;
 }
 
+static int wait_for_any(void *lock)
+{
+    long value;
+    struct weft_case on[] = { weft_on_event(&flag), weft_on_get(&pipeline, &value, sizeof value),
+                              weft_on_lock(lock), weft_on_time(weft_after(3600 * WEFT_SEC)) };
+    return weft_select(on, 4, weft_never());
+}
+
 static int write_on_stack(void *arg)
 {
     char bytes[32 * 1024];
@@ -641,14 +649,15 @@ static void forget_waiters(weft_lock *lock)
 TEST_EACH_KIND_REAL(a_forked_child_has_nobody_waiting, "processes")
 {
     FORKS_AMONG_THREADS();
-    static weft_fn *const fns[] = { wait_for_flag, wait_for_value, wait_for_signal, wait_for_lock };
-    static const char *const reasons[] = { "event", "get", "cond", "lock" };
+    static weft_fn *const fns[] = { wait_for_flag, wait_for_value, wait_for_signal, wait_for_lock,
+                                    wait_for_any };
+    static const char *const reasons[] = { "event", "get", "cond", "lock", "select" };
     static weft_lock lock = WEFT_LOCK_INIT;
     static long slots[1];
     weft_group g;
     CHECK_EQ(weft_queue_init(&pipeline, slots, 1, sizeof *slots, 0), 0);
     CHECK_OK(weft_group_init(&g, 0));
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 10; i++) {
         weft_task task;
         struct weft_spawn more = { .size = sizeof more, .task = &task };
         CHECK_EQ(weft_group_spawn_with(&g, t->kind, fns[i / 2], &lock, &more), 0);
