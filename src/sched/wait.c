@@ -84,11 +84,21 @@ int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline,
     return weft__outcome(self);
 }
 
+/* Whom the next one that names somebody is to name. */
+static void pass_on(const struct weft__wait_node *node, struct weft__task *blocker)
+{
+    do
+        node = node->next;
+    while (node && node->several);
+    if (node && load_relaxed(&node->task->blocker))
+        store_relaxed(&node->task->blocker, blocker);
+}
+
 /* Out of the queue, without having been served: who comes next has the same before it. */
 static void give_way(struct weft__wait_queue q, struct weft__wait_node *node)
 {
-    if (node->next)
-        store_relaxed(&node->next->task->blocker, load_relaxed(&node->task->blocker));
+    if (node->next && !node->several)
+        pass_on(node, load_relaxed(&node->task->blocker));
     weft__node_unlink(q, node);
 }
 
@@ -119,8 +129,13 @@ int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_
         return -ETIMEDOUT;
     }
     node->task = self;
-    if (owner)
-        weft__wait_names(self, *q.last ? (*q.last)->task : owner, object);
+    node->several = false;
+    if (owner) {
+        const struct weft__wait_node *before = *q.last;
+        while (before && before->several)
+            before = before->prev;
+        weft__wait_names(self, before ? before->task : owner, object);
+    }
     node->ticket = weft__wait_begin(self);
     weft__node_link(q, node);
     struct weft__queued queued;
@@ -153,6 +168,8 @@ struct weft__wait_node *weft__claim_first(struct weft__wait_queue q)
     struct weft__wait_node *node;
     while ((node = *q.first)) {
         if (weft__claim(node->task, node->ticket, WEFT__WOKEN)) {
+            if (unlikely(node->several))
+                pass_on(node, node->task);
             weft__node_unlink(q, node);
             node->result = 0;
             return node;

@@ -25,6 +25,7 @@ struct weft__wait_node {
     void *value;     /* what is handed over, or where it goes */
     int32_t result;  /* set by who wakes; 0 unless it says otherwise */
     bool linked;
+    bool several; /* one of a select's: it waits for others too, so nobody names it */
 };
 
 /* The two ends of a FIFO are fields of public structs. */
@@ -194,7 +195,8 @@ bool weft__is_waited_for(struct weft__wait_queue q);
  *   owner  NULL, or who must do something first: the owner of a lock, a task that is joined. Who waits
  *          names whom it waits for, and who closes a circle of endless waits finds that out here: then
  *          also -EDEADLK. With many waiters each names the one ahead of it, which is the owner when its
- *          turn comes; so a release has nothing to update. */
+ *          turn comes; so a release has nothing to update. Not so with a select, which names nobody:
+ *          each names the one ahead of it, and the select only when it has got the lock. */
 int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
                    struct weft__task *self, struct weft__task *owner, weft_deadline deadline,
                    const char *reason, const void *object);

@@ -52,6 +52,7 @@ static bool enqueue(struct weft_case *c, struct weft__task *self, uint64_t ticke
     node->ticket = ticket;
     node->value = c->_value;
     node->result = OPEN;
+    node->several = true;
     weft__word_lock(c->_word);
     bool blocked = c->_ops->blocked(c, self);
     if (blocked)
@@ -163,7 +164,7 @@ int weft_select(struct weft_case *on, size_t n, weft_deadline deadline)
             return -ECANCELED;
         deadline.ns = weft__deadline_at(deadline); /* one span in all */
         r = turn(on, n, self, deadline);
-        if (r >= 0 || r == -ECANCELED)
+        if (r != -EAGAIN && r != -ETIMEDOUT)
             return r;
         if (r == -ETIMEDOUT)
             deadline = weft_at_once(); /* look once more: perhaps it was the time of a case */

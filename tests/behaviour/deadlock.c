@@ -271,3 +271,119 @@ TEST_EACH_KIND(nothing_can_wake_a_queue_without_producers)
     CHECK_SAYS(said, "everything waits");
     CHECK_SAYS(said, "'hungry'");
 }
+
+/* -- selects are in no circle, and hide none -- */
+
+/* Does what its script says, a step for each push: +A takes lock A, -A lets it go, ?A takes it unless
+ * `go` is set. */
+static struct actor {
+    const char *script;
+    weft_semaphore push;
+    weft_task task;
+    int done, results[8];
+} actors[3];
+
+static int take_or_go(weft_lock *lock)
+{
+    struct weft_case on[] = { weft_on_event(&go), weft_on_lock(lock), weft_on_lock(lock) };
+    int chose = weft_select(on, 3, weft_never());
+    return chose > 0 ? on[chose].result : chose;
+}
+
+static int act(void *arg)
+{
+    struct actor *a = arg;
+    for (const char *step = a->script; *step; step += 2) {
+        weft_lock *lock = &locks[step[1] - 'A'];
+        CHECK_EQ(weft_semaphore_acquire(&a->push, weft_never()), 0);
+        a->results[a->done] = step[0] == '+'   ? weft_lock_acquire(lock, weft_never())
+                              : step[0] == '-' ? weft_lock_release(lock)
+                                               : take_or_go(lock);
+        ADD(a->done, 1);
+    }
+    return 0;
+}
+
+static void cast(weft_group *g, const char *x, const char *y, const char *z)
+{
+    const char *const scripts[] = { x, y, z };
+    CHECK_OK(weft_group_init(g, 0));
+    for (int i = 0; i < 3; i++) {
+        actors[i] = (struct actor){ .script = scripts[i] };
+        actors[i].task = spawn(g, "actor", act, &actors[i]);
+    }
+}
+
+/* Let an actor do its next step, or begin to wait in it. */
+static void push(int i, const char *waits)
+{
+    int done = LOAD(actors[i].done);
+    CHECK_OK(weft_semaphore_release(&actors[i].push, 1));
+    UNTIL(waits ? waits_for(actors[i].task, waits) : LOAD(actors[i].done) > done);
+}
+
+TEST_EACH_KIND(a_circle_behind_a_select_is_found)
+{
+    weft_group g;
+    kind = t->kind;
+    listen_for("fail");
+    cast(&g, "+A+B-B-A", "+B+A-A-B", "?A-A");
+    push(0, NULL);
+    push(1, NULL);
+    push(2, "select");
+    push(1, "lock");
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(weft_semaphore_release(&actors[i].push, 4));
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(reports, 1);
+    CHECK_EQ((actors[0].results[1] == -EDEADLK) + (actors[1].results[1] == -EDEADLK), 1);
+}
+
+TEST_EACH_KIND(nobody_waits_for_a_select_that_has_gone_elsewhere)
+{
+    weft_group g;
+    kind = t->kind;
+    listen_for("report");
+    cast(&g, "+A-A", "+C+A-A-C", "?A+C-C");
+    push(0, NULL);
+    push(1, NULL);
+    push(2, "select");
+    push(1, "lock");
+    weft_event_set(&go);
+    UNTIL(LOAD(actors[2].done) == 1);
+    push(2, "lock");
+    CHECK_EQ(reports, 0);
+    push(0, NULL);
+    UNTIL(LOAD(actors[1].done) == 2);
+    push(1, NULL);
+    push(1, NULL);
+    UNTIL(LOAD(actors[2].done) == 2);
+    push(2, NULL);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(reports, 0);
+}
+
+TEST_EACH_KIND(a_select_that_got_the_lock_is_whom_others_wait_for)
+{
+    weft_group g;
+    kind = t->kind;
+    listen_for("report");
+    cast(&g, "+A-A+C-C", "+C+A-A-C", "?A-A");
+    push(0, NULL);
+    push(1, NULL);
+    push(2, "select");
+    push(1, "lock");
+    push(0, NULL);
+    UNTIL(LOAD(actors[2].done) == 1);
+    CHECK_EQ(actors[2].results[0], 0);
+    push(0, "lock");
+    CHECK_EQ(reports, 0);
+    push(2, NULL);
+    UNTIL(LOAD(actors[1].done) == 2);
+    push(1, NULL);
+    push(1, NULL);
+    UNTIL(LOAD(actors[0].done) == 3);
+    push(0, NULL);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(reports, 0);
+}
