@@ -29,6 +29,7 @@
 #include <weft/socket.h>    /* datagrams, passed descriptors, options, multicast */
 #include <weft/stream.h>    /* lines, exact sizes and formatted text over a descriptor */
 #include <weft/task.h>      /* a unit of work: kinds, join, cancel, names */
+#include <weft/terminal.h>  /* pseudo-terminals, raw mode, window size */
 #include <weft/time.h>      /* spans, deadlines, sleep, tickers, timers */
 
 #endif

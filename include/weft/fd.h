@@ -140,6 +140,14 @@ WEFT_API int weft_peer_address(int fd, char *out, size_t size);
 WEFT_API WEFT_MUST int weft_socketpair(int out[2]);
 WEFT_API WEFT_MUST int weft_pipe(int out[2]);
 
+/* Another number for the same open file, O_CLOEXEC; position and O_NONBLOCK are shared. weft_close of one
+ * wakes those who wait on that one.
+ * Returns   a descriptor; -EBADF, -EMFILE
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_dup(int fd);
+
 /* Finish one direction of a socket: SHUT_RD, SHUT_WR, SHUT_RDWR.
  * Returns   0; -EBADF, -ENOTSOCK, -ENOTCONN
  * Context   anywhere

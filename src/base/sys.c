@@ -84,6 +84,40 @@ bool weft__sys_is_terminal(int fd)
     return WEFT__SYS3(SYS_ioctl, fd, TCGETS, settings) == 0;
 }
 
+int weft__sys_terminal_peer(int fd, int flags)
+{
+    int locked = 0;
+    long r = WEFT__SYS3(SYS_ioctl, fd, TIOCSPTLCK, &locked);
+    return (int)(r < 0 ? r : WEFT__SYS3(SYS_ioctl, fd, TIOCGPTPEER, flags));
+}
+
+int weft__sys_terminal_get(int fd, void *settings)
+{
+    return (int)WEFT__SYS3(SYS_ioctl, fd, TCGETS, settings);
+}
+
+int weft__sys_terminal_set(int fd, const void *settings)
+{
+    return (int)WEFT__SYS3(SYS_ioctl, fd, TCSETS, settings);
+}
+
+int weft__sys_terminal_size(int fd, int *rows, int *columns)
+{
+    struct winsize size;
+    long r = WEFT__SYS3(SYS_ioctl, fd, TIOCGWINSZ, &size);
+    if (r == 0) {
+        *rows = size.ws_row;
+        *columns = size.ws_col;
+    }
+    return (int)r;
+}
+
+int weft__sys_terminal_resize(int fd, int rows, int columns)
+{
+    struct winsize size = { .ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns };
+    return (int)WEFT__SYS3(SYS_ioctl, fd, TIOCSWINSZ, &size);
+}
+
 /* By the kernel, which answers where a load would kill. Split where the text may end with its page. */
 void weft__sys_copy_text(char *out, size_t room, const char *text)
 {

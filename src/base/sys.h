@@ -108,6 +108,11 @@ static inline int weft__sys_fcntl(int fd, int command, long arg)
 }
 
 bool weft__sys_is_terminal(int fd);
+int weft__sys_terminal_peer(int fd, int flags);     /* the other side, opened */
+int weft__sys_terminal_get(int fd, void *settings); /* the kernel's struct termios, 36 bytes */
+int weft__sys_terminal_set(int fd, const void *settings); /* at once */
+int weft__sys_terminal_size(int fd, int *rows, int *columns);
+int weft__sys_terminal_resize(int fd, int rows, int columns);
 int weft__sys_unread(int fd); /* bytes that a socket holds; -errno */
 
 /* Copy text that may be unmapped meanwhile: then "?". room > 1. */

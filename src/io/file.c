@@ -96,3 +96,8 @@ int weft_fstat(int fd, struct stat *out)
            : fd < 0 ? -EBADF
                     : weft__sys_fstat(fd, out); /* the kernel has an open file's */
 }
+
+int weft_dup(int fd)
+{
+    return weft__sys_dup(fd);
+}

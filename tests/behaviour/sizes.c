@@ -32,6 +32,7 @@ static const struct {
     SIZE(weft_operation, 128),
     SIZE(weft_generator, 96),
     SIZE(weft_fiber, 64),
+    SIZE(weft_terminal_settings, 64),
 };
 /* clang-format on */
 

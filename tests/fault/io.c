@@ -553,6 +553,10 @@ static int sends_datagrams(void *arg)
     for (int i = 0; i < 3; i++)
         if ((int[]){ fd, path, both }[i] >= 0)
             CHECK_OK(weft_close((int[]){ fd, path, both }[i]));
+    int ends[2], t = weft_terminal_pair(ends);
+    CHECK(t == 0 || !whole || t == -ENOENT);
+    for (int i = 0; t == 0 && i < 2; i++)
+        CHECK_OK(weft_close(ends[i]));
     return passes_descriptors(arg);
 }
 
