@@ -5,11 +5,13 @@
 #include "test.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -141,6 +143,40 @@ static inline int wait_server(struct server *s)
         FAIL("waitpid: %m");
     close(s->says);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* How many descriptors the server has open. */
+static inline int files_of(const struct server *s)
+{
+    char path[64];
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)s->pid);
+    DIR *folder = opendir(path);
+    CHECK(folder);
+    for (struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+/* Do all its threads sleep? Then it has dealt with all that came. */
+static inline bool rests(const struct server *s)
+{
+    char path[512], line[512];
+    bool asleep = true;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)s->pid);
+    DIR *folder = opendir(path);
+    CHECK(folder);
+    for (struct dirent *entry; asleep && (entry = readdir(folder));) {
+        snprintf(path, sizeof path, "/proc/%d/task/%s/stat", (int)s->pid, entry->d_name);
+        FILE *stat = entry->d_name[0] != '.' ? fopen(path, "re") : NULL;
+        if (stat && fgets(line, sizeof line, stat))
+            asleep = strstr(line, ") S ");
+        if (stat)
+            fclose(stat);
+    }
+    closedir(folder);
+    return asleep;
 }
 
 static inline void stop(struct server *s)
