@@ -21,10 +21,22 @@
 #define STORE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELEASE)
 #define ADD(x, v)   __atomic_add_fetch(&(x), v, __ATOMIC_ACQ_REL)
 
+/* A draw of one's own for each task, from a state that is not 0, so that a run can be had again. */
+__attribute__((unused)) static inline uint64_t draw(uint64_t *state)
+{
+    uint64_t x = *state;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    *state = x;
+    return x * 0x2545f4914f6cdd1dull >> 20;
+}
+
 /* What a task does; "" when it is no more. */
 __attribute__((unused)) static inline const char *state_of(weft_task task)
 {
-    struct weft_task_info info = { .size = sizeof info };
+    struct weft_task_info info; /* C++ reads this too */
+    info.size = sizeof info;
     return weft_task_describe(task, &info) == 0 ? info.state : "";
 }
 

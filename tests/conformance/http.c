@@ -408,8 +408,8 @@ TEST_REAL(a_client_that_takes_nothing_is_dropped_and_a_slow_one_is_not, REAL)
     CHECK_EQ(poll(&(struct pollfd){ .fd = stuck, .events = POLLIN }, 1, -1), 1);
     for (ssize_t n; all < SIZE && (n = recv(slow, buf, sizeof buf, 0)) > 0;) {
         all += (size_t)n;
-        began = began ? began : files_of(&s);
-        after += files_of(&s) < began; /* the stuck one is dropped, and this one goes on */
+        began = began ? began : t_descriptors(s.pid);
+        after += t_descriptors(s.pid) < began; /* the stuck one is dropped, and this one goes on */
         if (after < 5)
             poll(NULL, 0, 50); /* slow, as it is called */
     }

@@ -145,20 +145,6 @@ static inline int wait_server(struct server *s)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* How many descriptors the server has open. */
-static inline int files_of(const struct server *s)
-{
-    char path[64];
-    int count = 0;
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)s->pid);
-    DIR *folder = opendir(path);
-    CHECK(folder);
-    for (struct dirent *entry; (entry = readdir(folder));)
-        count += entry->d_name[0] != '.';
-    closedir(folder);
-    return count;
-}
-
 /* Do all its threads sleep? Then it has dealt with all that came. */
 static inline bool rests(const struct server *s)
 {

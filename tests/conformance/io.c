@@ -16,44 +16,9 @@
 #include <termios.h>
 #include <unistd.h>
 #include <weft.h>
-#include "test.h"
 
 #define REAL "the kernel's descriptors"
-
-static unsigned kind;
-static const char *dir;
-static weft_group group;
-
-/* A contract: its body runs as a task of the kind; `group` is there for others of that kind. */
-#define IO(name)                           \
-    static int name##_body(void *ignored); \
-    TEST_EACH_KIND_REAL(name, REAL)        \
-    {                                      \
-        run_body(t, name##_body);          \
-    }                                      \
-    static int name##_body(__attribute__((unused)) void *ignored)
-
-static int (*body)(void *);
-
-static int with_group(void *arg)
-{
-    CHECK_OK(weft_group_init(&group, WEFT_KEEP_GOING));
-    CHECK_EQ(body(arg), 0);
-    CHECK_OK(weft_group_wait(&group, weft_never()));
-    weft_group_fini(&group);
-    return 0;
-}
-
-static void run_body(struct test *t, int (*fn)(void *))
-{
-    weft_group outer;
-    kind = t->kind;
-    dir = t_dir(t);
-    body = fn;
-    CHECK_OK(weft_group_init(&outer, 0));
-    CHECK_OK(weft_group_spawn(&outer, kind, with_group, NULL));
-    CHECK_OK(weft_group_wait(&outer, weft_never()));
-}
+#include "in_kind.h"
 
 /* One call in a task of its own. */
 struct op {
@@ -105,9 +70,8 @@ static int do_poll(void *arg)
 
 static void start(weft_fn *fn, struct op *op)
 {
-    struct weft_spawn more = { .size = sizeof more, .task = &op->task };
     op->result = 12345;
-    CHECK_OK(weft_group_spawn_with(&group, kind, fn, op, &more));
+    op->task = start_task(fn, op);
 }
 
 static void nap(void)
@@ -117,16 +81,7 @@ static void nap(void)
 
 static void until_it_waits(const struct op *op, const char *what)
 {
-    struct weft_task_info info = { .size = sizeof info };
-    do {
-        nap();
-        CHECK_OK(weft_task_describe(op->task, &info));
-    } while (strcmp(info.state, what) != 0);
-}
-
-static void finish(void)
-{
-    CHECK_OK(weft_group_wait(&group, weft_never()));
+    until_waits(op->task, what);
 }
 
 static void fill(void *buf, size_t size, unsigned seed)
@@ -263,7 +218,7 @@ static void expect(int fd, const char *text)
 
 /* -- reading and writing ---------------------------------------------------------------------------- */
 
-IO(a_read_of_nothing_waits_for_its_deadline)
+IN_KIND(a_read_of_nothing_waits_for_its_deadline)
 {
     EACH_PAIR(p, fds)
     {
@@ -285,7 +240,7 @@ IO(a_read_of_nothing_waits_for_its_deadline)
     return 0;
 }
 
-IO(what_is_there_is_read_at_once)
+IN_KIND(what_is_there_is_read_at_once)
 {
     EACH_PAIR(p, fds)
     {
@@ -300,7 +255,7 @@ IO(what_is_there_is_read_at_once)
     return 0;
 }
 
-IO(a_parked_reader_gets_what_comes)
+IN_KIND(a_parked_reader_gets_what_comes)
 {
     EACH_PAIR(p, fds)
     {
@@ -318,7 +273,7 @@ IO(a_parked_reader_gets_what_comes)
     return 0;
 }
 
-IO(a_cancelled_read_or_write_ends)
+IN_KIND(a_cancelled_read_or_write_ends)
 {
     EACH_PAIR(p, fds)
     {
@@ -365,7 +320,7 @@ static int nothing_works(void *arg)
     return 0;
 }
 
-IO(a_cancelled_task_does_no_io_even_where_it_need_not_wait)
+IN_KIND(a_cancelled_task_does_no_io_even_where_it_need_not_wait)
 {
     int fds[2];
     weft_task task;
@@ -402,7 +357,7 @@ static int drain_slowly(void *arg)
     return 0;
 }
 
-IO(a_huge_write_arrives_whole_at_a_slow_reader)
+IN_KIND(a_huge_write_arrives_whole_at_a_slow_reader)
 {
     EACH_PAIR(p, fds)
     {
@@ -418,7 +373,7 @@ IO(a_huge_write_arrives_whole_at_a_slow_reader)
     return 0;
 }
 
-IO(many_parts_are_written_and_read_in_order)
+IN_KIND(many_parts_are_written_and_read_in_order)
 {
     EACH_PAIR(p, fds)
     {
@@ -451,7 +406,7 @@ IO(many_parts_are_written_and_read_in_order)
     return 0;
 }
 
-IO(a_full_writer_waits_for_its_deadline_and_tells_what_went)
+IN_KIND(a_full_writer_waits_for_its_deadline_and_tells_what_went)
 {
     EACH_PAIR(p, fds)
     {
@@ -467,7 +422,7 @@ IO(a_full_writer_waits_for_its_deadline_and_tells_what_went)
     return 0;
 }
 
-IO(nobodys_flags_are_changed)
+IN_KIND(nobodys_flags_are_changed)
 {
     EACH_PAIR(p, fds)
     {
@@ -489,7 +444,7 @@ IO(nobodys_flags_are_changed)
     return 0;
 }
 
-IO(the_end_is_read_after_the_last_byte)
+IN_KIND(the_end_is_read_after_the_last_byte)
 {
     EACH_PAIR(p, fds)
     {
@@ -509,7 +464,7 @@ IO(the_end_is_read_after_the_last_byte)
     return 0;
 }
 
-IO(the_end_wakes_a_parked_reader)
+IN_KIND(the_end_wakes_a_parked_reader)
 {
     EACH_PAIR(p, fds)
     {
@@ -525,7 +480,7 @@ IO(the_end_wakes_a_parked_reader)
     return 0;
 }
 
-IO(close_wakes_readers_writers_and_pollers)
+IN_KIND(close_wakes_readers_writers_and_pollers)
 {
     EACH_PAIR(p, fds)
     {
@@ -557,7 +512,7 @@ IO(close_wakes_readers_writers_and_pollers)
     return 0;
 }
 
-IO(a_number_that_is_used_again_wakes_nobody_of_before)
+IN_KIND(a_number_that_is_used_again_wakes_nobody_of_before)
 {
     for (int round = 0; round < 50; round++) {
         int fds[2], again[2];
@@ -584,7 +539,7 @@ IO(a_number_that_is_used_again_wakes_nobody_of_before)
     return 0;
 }
 
-IO(a_plain_close_under_a_waiter_does_not_spoil_the_number)
+IN_KIND(a_plain_close_under_a_waiter_does_not_spoil_the_number)
 {
     int fds[2], again[2];
     char old, new = 0;
@@ -611,7 +566,7 @@ IO(a_plain_close_under_a_waiter_does_not_spoil_the_number)
     return 0;
 }
 
-IO(a_duplicate_waits_for_itself)
+IN_KIND(a_duplicate_waits_for_itself)
 {
     EACH_PAIR(p, fds)
     {
@@ -656,7 +611,7 @@ static int read_numbers(void *arg)
     return 0;
 }
 
-IO(several_readers_share_a_descriptor)
+IN_KIND(several_readers_share_a_descriptor)
 {
     void (*makes[])(int out[2]) = { tcp_pair, unix_pair, pipe_pair, foreign_pipe, foreign_unix };
     for (size_t k = 0; k < sizeof makes / sizeof *makes; k++) {
@@ -690,7 +645,7 @@ static int pour(void *arg)
     return 0;
 }
 
-IO(both_directions_flow_at_once)
+IN_KIND(both_directions_flow_at_once)
 {
     EACH_PAIR(p, fds)
     {
@@ -718,7 +673,7 @@ IO(both_directions_flow_at_once)
 
 /* -- sockets ---------------------------------------------------------------------------------------- */
 
-IO(half_a_connection_can_end)
+IN_KIND(half_a_connection_can_end)
 {
     void (*makes[])(int out[2]) = { tcp_pair, unix_pair };
     for (int k = 0; k < 2; k++) {
@@ -737,7 +692,7 @@ IO(half_a_connection_can_end)
     return 0;
 }
 
-IO(a_reset_is_an_error_of_whoever_waits)
+IN_KIND(a_reset_is_an_error_of_whoever_waits)
 {
     int fds[2];
     char buf[8];
@@ -789,7 +744,7 @@ TEST_REAL(a_socket_never_raises_sigpipe, REAL)
     }
 }
 
-IO(a_listener_tells_its_port_and_takes_a_connection)
+IN_KIND(a_listener_tells_its_port_and_takes_a_connection)
 {
     static const char *wheres[] = { "127.0.0.1:0", "[::1]:0", ":0", "path", "abstract" };
     for (size_t i = 0; i < sizeof wheres / sizeof *wheres; i++) {
@@ -837,7 +792,7 @@ IO(a_listener_tells_its_port_and_takes_a_connection)
     return 0;
 }
 
-IO(any_address_means_both_families)
+IN_KIND(any_address_means_both_families)
 {
     char at[128], where[64];
     int listener = weft_listen(":0", 0);
@@ -858,7 +813,7 @@ IO(any_address_means_both_families)
     return 0;
 }
 
-IO(bad_addresses_are_refused_with_words)
+IN_KIND(bad_addresses_are_refused_with_words)
 {
     static const char *bad[] = { "",
                                  "80",
@@ -898,7 +853,7 @@ IO(bad_addresses_are_refused_with_words)
     return 0;
 }
 
-IO(what_cannot_be_opened_has_words)
+IN_KIND(what_cannot_be_opened_has_words)
 {
     char path[128], at[128];
     struct rlimit limit;
@@ -930,7 +885,7 @@ IO(what_cannot_be_opened_has_words)
     return 0;
 }
 
-IO(nobody_there_is_a_refusal)
+IN_KIND(nobody_there_is_a_refusal)
 {
     char at[128], path[128];
     int listener = weft_listen("127.0.0.1:0", 0);
@@ -948,7 +903,7 @@ IO(nobody_there_is_a_refusal)
     return 0;
 }
 
-IO(a_dead_unix_path_is_replaced_a_live_one_is_not)
+IN_KIND(a_dead_unix_path_is_replaced_a_live_one_is_not)
 {
     char where[128], *path = where + 5;
     struct stat st;
@@ -1005,7 +960,7 @@ static int narrow_listener(const char *where)
     return fd;
 }
 
-IO(a_full_unix_backlog_is_waited_for)
+IN_KIND(a_full_unix_backlog_is_waited_for)
 {
     char where[128];
     int held[16], n = 0;
@@ -1030,7 +985,7 @@ IO(a_full_unix_backlog_is_waited_for)
     return 0;
 }
 
-IO(a_dial_that_nobody_answers_ends_at_its_deadline)
+IN_KIND(a_dial_that_nobody_answers_ends_at_its_deadline)
 {
     /* A TCP listener with a full queue drops what comes. */
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -1065,7 +1020,7 @@ IO(a_dial_that_nobody_answers_ends_at_its_deadline)
     return 0;
 }
 
-IO(close_wakes_accepters)
+IN_KIND(close_wakes_accepters)
 {
     int listener = weft_listen("127.0.0.1:0", 0);
     struct op ops[3];
@@ -1081,7 +1036,7 @@ IO(close_wakes_accepters)
     return 0;
 }
 
-IO(a_foreign_blocking_listener_stays_as_it_is)
+IN_KIND(a_foreign_blocking_listener_stays_as_it_is)
 {
     char where[128];
     snprintf(where, sizeof where, "unix:%s/foreign", dir);
@@ -1098,7 +1053,7 @@ IO(a_foreign_blocking_listener_stays_as_it_is)
     return 0;
 }
 
-IO(accept_of_what_is_no_listener_is_an_error)
+IN_KIND(accept_of_what_is_no_listener_is_an_error)
 {
     int fds[2], datagrams = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     unix_pair(fds);
@@ -1112,7 +1067,7 @@ IO(accept_of_what_is_no_listener_is_an_error)
     return 0;
 }
 
-IO(wrong_descriptors_are_errors)
+IN_KIND(wrong_descriptors_are_errors)
 {
     char byte = 0, text[8];
     struct stat st;
@@ -1137,7 +1092,7 @@ IO(wrong_descriptors_are_errors)
     return 0;
 }
 
-IO(poll_tells_which_events_are_true)
+IN_KIND(poll_tells_which_events_are_true)
 {
     EACH_PAIR(p, fds)
     {
@@ -1168,7 +1123,7 @@ IO(poll_tells_which_events_are_true)
 
 /* -- files ------------------------------------------------------------------------------------------ */
 
-IO(files_are_read_and_written_whatever_the_deadline)
+IN_KIND(files_are_read_and_written_whatever_the_deadline)
 {
     char path[128], text[64];
     struct stat st;
@@ -1215,7 +1170,7 @@ IO(files_are_read_and_written_whatever_the_deadline)
     return 0;
 }
 
-IO(a_file_that_left_memory_is_read_from_its_disk)
+IN_KIND(a_file_that_left_memory_is_read_from_its_disk)
 {
     enum { SIZE = 1 << 20 };
     char path[128];
@@ -1258,7 +1213,7 @@ static int do_sendfile(void *arg)
     return 0;
 }
 
-IO(a_file_goes_into_any_socket)
+IN_KIND(a_file_goes_into_any_socket)
 {
     enum { SIZE = 3 << 20, FROM = 12345 };
     void (*makes[])(int out[2]) = { tcp_pair, unix_pair, foreign_unix };
@@ -1297,7 +1252,7 @@ IO(a_file_goes_into_any_socket)
     return 0;
 }
 
-IO(open_beneath_does_not_leave_its_folder)
+IN_KIND(open_beneath_does_not_leave_its_folder)
 {
     char path[160], secret[160];
     snprintf(path, sizeof path, "%s/in", dir);
@@ -1407,7 +1362,7 @@ TEST_REAL(signals_do_not_disturb_io, REAL)
 
 /* -- forks ------------------------------------------------------------------------------------------ */
 
-IO(a_childs_close_disturbs_no_waiter_of_its_parent)
+IN_KIND(a_childs_close_disturbs_no_waiter_of_its_parent)
 {
     int fds[2];
     char byte = 0;

@@ -1,6 +1,5 @@
 /* Datagrams, messages, options, multicast: one table of contracts for each kind of task. */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -13,45 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <weft.h>
-#include "test.h"
 
 #define REAL "the kernel's sockets"
-#define SOON weft_after(10 * WEFT_SEC)
-
-static unsigned kind;
-static const char *dir;
-static weft_group group;
-
-/* A contract: its body runs as a task of the kind; `group` is there for others of that kind. */
-#define SOCKETS(name)                      \
-    static int name##_body(void *ignored); \
-    TEST_EACH_KIND_REAL(name, REAL)        \
-    {                                      \
-        run_body(t, name##_body);          \
-    }                                      \
-    static int name##_body(__attribute__((unused)) void *ignored)
-
-static weft_fn *body;
-
-static int with_group(void *arg)
-{
-    CHECK_OK(weft_group_init(&group, WEFT_KEEP_GOING));
-    CHECK_EQ(body(arg), 0);
-    CHECK_OK(weft_group_wait(&group, weft_never()));
-    weft_group_fini(&group);
-    return 0;
-}
-
-static void run_body(struct test *t, weft_fn *fn)
-{
-    weft_group outer;
-    kind = t->kind;
-    dir = t_dir(t);
-    body = fn;
-    CHECK_OK(weft_group_init(&outer, 0));
-    CHECK_OK(weft_group_spawn(&outer, kind, with_group, NULL));
-    CHECK_OK(weft_group_wait(&outer, weft_never()));
-}
+#include "in_kind.h"
 
 /* One call in a task of its own. */
 struct op {
@@ -86,32 +49,12 @@ static int do_urgent(void *arg)
 
 static void start(weft_fn *fn, struct op *op)
 {
-    struct weft_spawn more = { .size = sizeof more, .task = &op->task };
-    CHECK_OK(weft_group_spawn_with(&group, kind, fn, op, &more));
+    op->task = start_task(fn, op);
 }
 
 static void until_it_waits(const struct op *op, const char *what)
 {
-    struct weft_task_info info = { .size = sizeof info };
-    do {
-        CHECK_OK(weft_sleep(weft_after(200 * WEFT_US)));
-        CHECK_OK(weft_task_describe(op->task, &info));
-    } while (strcmp(info.state, what) != 0);
-}
-
-static void finish(void)
-{
-    CHECK_OK(weft_group_wait(&group, weft_never()));
-}
-
-static int descriptors(void)
-{
-    int count = 0;
-    DIR *fds = opendir("/proc/self/fd");
-    while (readdir(fds))
-        count++;
-    closedir(fds);
-    return count;
+    until_waits(op->task, what);
 }
 
 static void close_both(const int fds[2])
@@ -165,7 +108,7 @@ static int closed(int fd)
         for (weft_address at, *once = &at; once; once = NULL)                                 \
             for (int fd = receiver(f, once); fd >= 0; fd = closed(fd))
 
-SOCKETS(a_datagram_comes_whole_with_its_senders_address)
+IN_KIND(a_datagram_comes_whole_with_its_senders_address)
 {
     EACH_FAMILY(f, fd, at)
     {
@@ -190,7 +133,7 @@ SOCKETS(a_datagram_comes_whole_with_its_senders_address)
     return 0;
 }
 
-SOCKETS(a_datagram_longer_than_its_room_is_told)
+IN_KIND(a_datagram_longer_than_its_room_is_told)
 {
     EACH_FAMILY(f, fd, at)
     {
@@ -211,7 +154,7 @@ SOCKETS(a_datagram_longer_than_its_room_is_told)
     return 0;
 }
 
-SOCKETS(a_connected_socket_hears_its_peer_only)
+IN_KIND(a_connected_socket_hears_its_peer_only)
 {
     EACH_FAMILY(f, fd, at)
     {
@@ -239,7 +182,7 @@ SOCKETS(a_connected_socket_hears_its_peer_only)
     return 0;
 }
 
-SOCKETS(a_parked_receiver_gets_what_comes)
+IN_KIND(a_parked_receiver_gets_what_comes)
 {
     EACH_FAMILY(f, fd, at)
     {
@@ -256,7 +199,7 @@ SOCKETS(a_parked_receiver_gets_what_comes)
     return 0;
 }
 
-SOCKETS(a_receiver_leaves_at_its_deadline_or_cancelled)
+IN_KIND(a_receiver_leaves_at_its_deadline_or_cancelled)
 {
     EACH_FAMILY(f, fd, at)
     {
@@ -274,7 +217,7 @@ SOCKETS(a_receiver_leaves_at_its_deadline_or_cancelled)
     return 0;
 }
 
-SOCKETS(a_close_ends_its_receivers)
+IN_KIND(a_close_ends_its_receivers)
 {
     struct op ops[3];
     int fd = weft_datagram("127.0.0.1:0", NULL, 0);
@@ -292,7 +235,7 @@ SOCKETS(a_close_ends_its_receivers)
     return 0;
 }
 
-SOCKETS(nobody_there_is_refused)
+IN_KIND(nobody_there_is_refused)
 {
     char text[4], where[128];
     int fd = weft_datagram("127.0.0.1:0", NULL, 0);
@@ -320,7 +263,7 @@ SOCKETS(nobody_there_is_refused)
 }
 
 /* Named or connected: a unix receiver that does not read fills up. */
-SOCKETS(a_full_receiver_lets_its_senders_wait)
+IN_KIND(a_full_receiver_lets_its_senders_wait)
 {
     for (int connected = 0; connected < 2; connected++) {
         weft_address at;
@@ -355,7 +298,7 @@ SOCKETS(a_full_receiver_lets_its_senders_wait)
     return 0;
 }
 
-SOCKETS(a_sender_to_a_full_name_learns_of_the_close)
+IN_KIND(a_sender_to_a_full_name_learns_of_the_close)
 {
     weft_address at;
     int fd = weft_datagram("unix:@", NULL, 0), sender = weft_datagram("unix:@", NULL, 0);
@@ -372,7 +315,7 @@ SOCKETS(a_sender_to_a_full_name_learns_of_the_close)
     return 0;
 }
 
-SOCKETS(a_dead_path_is_replaced_and_a_live_one_is_not)
+IN_KIND(a_dead_path_is_replaced_and_a_live_one_is_not)
 {
     char where[100];
     snprintf(where, sizeof where, "unix:%s/path", dir);
@@ -388,7 +331,7 @@ SOCKETS(a_dead_path_is_replaced_and_a_live_one_is_not)
     return 0;
 }
 
-SOCKETS(sockets_of_others_keep_their_flags_and_stop_nobody)
+IN_KIND(sockets_of_others_keep_their_flags_and_stop_nobody)
 {
     int fds[2];
     char text[4];
@@ -403,7 +346,7 @@ SOCKETS(sockets_of_others_keep_their_flags_and_stop_nobody)
     return 0;
 }
 
-SOCKETS(sockets_made_here_are_nonblocking_and_close_on_exec)
+IN_KIND(sockets_made_here_are_nonblocking_and_close_on_exec)
 {
     int fds[5] = { weft_datagram(":0", NULL, 0), weft_socket(AF_INET, SOCK_STREAM, 0),
                    weft_datagram("unix:@", NULL, 0) };
@@ -418,7 +361,7 @@ SOCKETS(sockets_made_here_are_nonblocking_and_close_on_exec)
 
 /* -- connecting what is made already, seqpackets ------------------------------------------------------- */
 
-SOCKETS(a_seqpacket_keeps_bounds_and_ends)
+IN_KIND(a_seqpacket_keeps_bounds_and_ends)
 {
     weft_address at;
     char text[16];
@@ -441,7 +384,7 @@ SOCKETS(a_seqpacket_keeps_bounds_and_ends)
     return 0;
 }
 
-SOCKETS(a_connect_tells_how_it_went)
+IN_KIND(a_connect_tells_how_it_went)
 {
     weft_address at;
     char where[128];
@@ -475,7 +418,7 @@ SOCKETS(a_connect_tells_how_it_went)
     return 0;
 }
 
-SOCKETS(many_parts_are_one_datagram)
+IN_KIND(many_parts_are_one_datagram)
 {
     int fds[2];
     char bytes[100], all[100];
@@ -553,10 +496,10 @@ static void check_files(const int *fds, size_t count)
 
 static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
 
-SOCKETS(descriptors_arrive_open_and_close_on_exec)
+IN_KIND(descriptors_arrive_open_and_close_on_exec)
 {
     static const int counts[] = { 1, 2, 3, WEFT_FDS_MAX };
-    int before = descriptors();
+    int before = t_descriptors(0);
     for (int i = 0; i < 12; i++) {
         int pair[2], got[WEFT_FDS_MAX], count = counts[i / 3];
         char text[8];
@@ -572,13 +515,13 @@ SOCKETS(descriptors_arrive_open_and_close_on_exec)
         close_files(got, m.fds_count);
         close_both(pair);
     }
-    CHECK_EQ(descriptors(), before);
+    CHECK_EQ(t_descriptors(0), before);
     return 0;
 }
 
-SOCKETS(descriptors_without_room_are_told_and_closed)
+IN_KIND(descriptors_without_room_are_told_and_closed)
 {
-    int before = descriptors();
+    int before = t_descriptors(0);
     for (int sent = 1; sent < 6; sent++) {
         for (size_t room = 0; room < 6; room++) {
             int pair[2], got[6];
@@ -593,22 +536,22 @@ SOCKETS(descriptors_without_room_are_told_and_closed)
             CHECK_EQ(m.flags, room < (size_t)sent ? WEFT_FDS_LOST : 0);
             check_files(got, m.fds_count);
             close_files(got, m.fds_count);
-            CHECK_EQ(descriptors(), before + 2);
+            CHECK_EQ(t_descriptors(0), before + 2);
             send_files(pair[0], sent, "files"); /* and plain calls leave nothing open either */
             CHECK_EQ(weft_read(pair[1], text, sizeof text, SOON), 5);
             send_files(pair[0], sent, "files");
             CHECK_EQ(weft_recv_from(pair[1], text, sizeof text, NULL, SOON), 5);
             close_both(pair);
-            CHECK_EQ(descriptors(), before);
+            CHECK_EQ(t_descriptors(0), before);
         }
     }
     return 0;
 }
 
-SOCKETS(a_full_table_loses_descriptors_and_says_so)
+IN_KIND(a_full_table_loses_descriptors_and_says_so)
 {
     struct rlimit old, low;
-    int pair[2], got[8], before = descriptors();
+    int pair[2], got[8], before = t_descriptors(0);
     char text[8];
     CHECK_OK(weft_socketpair_of(SOCK_DGRAM, pair));
     send_files(pair[0], 8, "files");
@@ -629,11 +572,11 @@ SOCKETS(a_full_table_loses_descriptors_and_says_so)
     check_files(got, m.fds_count);
     close_files(got, m.fds_count);
     close_both(pair);
-    CHECK_EQ(descriptors(), before);
+    CHECK_EQ(t_descriptors(0), before);
     return 0;
 }
 
-SOCKETS(descriptors_travel_with_a_byte)
+IN_KIND(descriptors_travel_with_a_byte)
 {
     int pair[2], fd = 0;
     struct weft_message m = { .size = sizeof m, .fds = &fd, .fds_count = 1 };
@@ -674,7 +617,7 @@ static int do_flood(void *arg)
     return 0;
 }
 
-SOCKETS(a_long_message_on_a_stream_arrives_whole_and_its_descriptors_once)
+IN_KIND(a_long_message_on_a_stream_arrives_whole_and_its_descriptors_once)
 {
     enum { SIZE = 3 << 20 };
     struct flood f = { .bytes = malloc(SIZE), .size = SIZE };
@@ -711,7 +654,7 @@ SOCKETS(a_long_message_on_a_stream_arrives_whole_and_its_descriptors_once)
 
 /* -- credentials ----------------------------------------------------------------------------------------- */
 
-SOCKETS(credentials_are_the_kernels_word)
+IN_KIND(credentials_are_the_kernels_word)
 {
     int pair[2];
     char text[8];
@@ -785,7 +728,7 @@ static void tcp_pair(int out[2])
     CHECK_OK(weft_close(listener));
 }
 
-SOCKETS(an_urgent_byte_overtakes)
+IN_KIND(an_urgent_byte_overtakes)
 {
     int pair[2];
     unsigned char byte = 0;
@@ -821,7 +764,7 @@ SOCKETS(an_urgent_byte_overtakes)
     return 0;
 }
 
-SOCKETS(an_urgent_byte_inline_is_among_the_others)
+IN_KIND(an_urgent_byte_inline_is_among_the_others)
 {
     int pair[2], udp = weft_datagram("127.0.0.1:0", NULL, 0);
     unsigned char byte;
@@ -845,7 +788,7 @@ SOCKETS(an_urgent_byte_inline_is_among_the_others)
 
 /* -- options, multicast ---------------------------------------------------------------------------------- */
 
-SOCKETS(options_are_set_and_told)
+IN_KIND(options_are_set_and_told)
 {
     int pair[2], value = -1;
     struct linger linger;
@@ -930,7 +873,7 @@ static bool group_works(const struct multicast *m, const char *interface)
     return n == 3;
 }
 
-SOCKETS(a_group_is_joined_and_left)
+IN_KIND(a_group_is_joined_and_left)
 {
     struct if_nameindex *all = if_nameindex();
     for (int i = 0; i < 2; i++) {
@@ -944,7 +887,7 @@ SOCKETS(a_group_is_joined_and_left)
     return 0;
 }
 
-SOCKETS(one_socket_joins_groups_of_both_families)
+IN_KIND(one_socket_joins_groups_of_both_families)
 {
     int fd = weft_datagram(":0", NULL, 0), v4 = weft_datagram("0.0.0.0:0", NULL, 0);
     if (fd < 0 || weft_multicast_join(fd, "ff11::7713", "lo") < 0)

@@ -9,64 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <weft.h>
-#include "test.h"
 
 #define REAL "the kernel's descriptors, threads and signals"
-#define SOON weft_after(10 * WEFT_SEC)
-
-static unsigned kind;
-static weft_group group;
-
-#define IN_KIND(name)                      \
-    static int name##_body(void *ignored); \
-    TEST_EACH_KIND_REAL(name, REAL)        \
-    {                                      \
-        run_body(t, name##_body);          \
-    }                                      \
-    static int name##_body(__attribute__((unused)) void *ignored)
-
-static int (*body)(void *);
-
-static int with_group(void *arg)
-{
-    CHECK_OK(weft_group_init(&group, WEFT_KEEP_GOING));
-    CHECK_EQ(body(arg), 0);
-    CHECK_OK(weft_group_wait(&group, weft_never()));
-    weft_group_fini(&group);
-    return 0;
-}
-
-static void run_body(struct test *t, int (*fn)(void *))
-{
-    weft_group outer;
-    kind = t->kind;
-    body = fn;
-    CHECK_OK(weft_group_init(&outer, 0));
-    CHECK_OK(weft_group_spawn(&outer, kind, with_group, NULL));
-    CHECK_OK(weft_group_wait(&outer, weft_never()));
-}
-
-static weft_task start(weft_fn *fn, void *arg)
-{
-    weft_task task;
-    struct weft_spawn more = { .size = sizeof more, .task = &task };
-    CHECK_OK(weft_group_spawn_with(&group, kind, fn, arg, &more));
-    return task;
-}
-
-static void until_it_waits(weft_task task, const char *what)
-{
-    struct weft_task_info info = { .size = sizeof info };
-    do {
-        CHECK_OK(weft_sleep(weft_after(200 * WEFT_US)));
-        CHECK_OK(weft_task_describe(task, &info));
-    } while (strcmp(info.state, what) != 0);
-}
-
-static void finish(void)
-{
-    CHECK_OK(weft_group_wait(&group, weft_never()));
-}
+#include "in_kind.h"
 
 /* -- streams ----------------------------------------------------------------------------------------- */
 
@@ -251,8 +196,8 @@ IN_KIND(a_cancel_keeps_what_has_come)
     make_ends(&a, &b);
     struct line_reader reader = { .end = &a };
     put(b.fd, "first ");
-    weft_task task = start(read_a_line, &reader);
-    until_it_waits(task, "read");
+    weft_task task = start_task(read_a_line, &reader);
+    until_waits(task, "read");
     CHECK_OK(weft_task_cancel(task));
     finish();
     CHECK_ERR(reader.result, -ECANCELED);
@@ -426,10 +371,10 @@ TEST_REAL(a_cancelled_job_never_begins_or_is_waited_for, REAL)
     CHECK_OK(pipe(gate));
     kind = WEFT_COROUTINE;
     CHECK_OK(weft_group_init(&group, 0));
-    weft_task first = start(offload_and_tell, &results[0]);
+    weft_task first = start_task(offload_and_tell, &results[0]);
     until(&inside, 1);
-    weft_task second = start(offload_and_tell, &results[1]);
-    until_it_waits(second, "offload");
+    weft_task second = start_task(offload_and_tell, &results[1]);
+    until_waits(second, "offload");
     CHECK_OK(weft_task_cancel(second));
     CHECK_OK(weft_task_join(second, NULL, SOON));
     CHECK_ERR(results[1], -ECANCELED);
@@ -532,8 +477,8 @@ IN_KIND(everyone_who_wants_a_signal_gets_it)
         CHECK_OK(weft_signal_init(&w[i].signal, both, i < 2 ? 2 : 1));
         w[i].deadline = weft_never();
         CHECK_ERR(weft_signal_wait(&w[i].signal, weft_at_once()), -ETIMEDOUT);
-        tasks[i] = start(wait_for_one, &w[i]);
-        until_it_waits(tasks[i], "read");
+        tasks[i] = start_task(wait_for_one, &w[i]);
+        until_waits(tasks[i], "read");
     }
     CHECK_OK(kill(getpid(), SIGUSR1));
     finish();
@@ -546,13 +491,13 @@ IN_KIND(everyone_who_wants_a_signal_gets_it)
     for (int i = 0; i < 3; i++) /* twice counts once */
         CHECK_OK(kill(getpid(), SIGUSR1));
     CHECK_EQ(weft_signal_wait(&w[3].signal, SOON), SIGUSR1);
-    tasks[4] = start(wait_for_one, &w[0]);
+    tasks[4] = start_task(wait_for_one, &w[0]);
     finish();
     w[1].deadline = weft_never();
     while (weft_signal_wait(&w[1].signal, weft_after(5 * WEFT_MS)) > 0)
         ;
-    tasks[1] = start(wait_for_one, &w[1]);
-    until_it_waits(tasks[1], "read");
+    tasks[1] = start_task(wait_for_one, &w[1]);
+    until_waits(tasks[1], "read");
     CHECK_OK(weft_task_cancel(tasks[1]));
     finish();
     CHECK_ERR(w[1].result, -ECANCELED);
@@ -607,7 +552,7 @@ IN_KIND(a_signals_function_may_wait_while_others_come)
     CHECK_OK(weft_queue_init(&s.begun, s.slots, 8, sizeof(int), 0));
     CHECK_OK(weft_signal_init(&s.signal, both, 2));
     CHECK_ERR(weft_signal_serve(&s.signal, on_signal, &s, weft_after(2 * WEFT_MS)), -ETIMEDOUT);
-    weft_task task = start(serve_signals, &s);
+    weft_task task = start_task(serve_signals, &s);
     for (int i = 0; i < 4; i++) {
         CHECK_OK(kill(getpid(), order[i]));
         CHECK_EQ(weft_queue_get(&s.begun, &signo, sizeof signo, SOON), 1);

@@ -1,14 +1,9 @@
 // C++ exceptions inside tasks.
-#include "test.h"
+#include "../behaviour/until.h"
 
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <stdexcept>
 #include <string>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <weft.h>
 
 struct guard {
     int *count;
@@ -54,33 +49,16 @@ TEST_EACH_KIND(an_exception_is_caught_inside_its_task)
 }
 
 // An exception that nobody catches in its task: it reports itself and aborts, and nobody above sees it.
-static void check_terminates(void (*fn)(unsigned kind), unsigned kind)
+static void check_terminates(void (*fn)(void *kind), unsigned kind)
 {
-    int ends[2], status;
-    std::string said;
-    char byte;
-    CHECK_EQ(pipe(ends), 0);
-    fflush(nullptr);
-    pid_t pid = fork();
-    CHECK_GE(pid, 0);
-    if (pid == 0) {
-        dup2(ends[1], 2);
-        close(ends[0]);
-        close(ends[1]);
-        fn(kind);
-        _exit(0);
-    }
-    close(ends[1]);
-    while (read(ends[0], &byte, 1) == 1)
-        said += byte;
-    close(ends[0]);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    char said[4000];
+    int status = in_child(fn, &kind, said, sizeof said);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
-        FAIL("not aborted: status %x\n%s", status, said.c_str());
-    if (said.find("terminat") == std::string::npos || said.find("nobody's") == std::string::npos)
-        FAIL("not a word of it:\n%s", said.c_str());
-    if (said.find("unwound") != std::string::npos)
-        FAIL("the waiter was unwound:\n%s", said.c_str());
+        FAIL("not aborted: status %x\n%s", status, said);
+    CHECK_SAYS(said, "terminat");
+    CHECK_SAYS(said, "nobody's");
+    if (strstr(said, "unwound"))
+        FAIL("the waiter was unwound:\n%s", said);
 }
 
 struct loud {
@@ -109,9 +87,9 @@ static int wait_and_catch(unsigned flags, unsigned kind, weft_fn *fn, void *arg)
     return 0;
 }
 
-static void throw_out_of_a_task(unsigned kind)
+static void throw_out_of_a_task(void *kind)
 {
-    wait_and_catch(0, kind, throw_out, nullptr);
+    wait_and_catch(0, *static_cast<unsigned *>(kind), throw_out, nullptr);
 }
 
 TEST_EACH_KIND_REAL(an_exception_that_leaves_its_task_terminates, "processes")
@@ -131,7 +109,7 @@ static int fork_and_catch(void *)
     return wait_and_catch(WEFT_FORK, WEFT_COROUTINE, throw_out_of_a_call, &me);
 }
 
-static void throw_out_of_a_fork(unsigned)
+static void throw_out_of_a_fork(void *)
 {
     setenv("WEFT_WORKERS", "1", 1);
     CHECK_EQ(weft_run(fork_and_catch, nullptr), 0);
@@ -212,7 +190,7 @@ TEST(a_loop_over_a_generator_is_closed_by_an_exception)
     weft_generator_fini(&g);
 }
 
-static void throw_out_of_a_generator(unsigned)
+static void throw_out_of_a_generator(void *)
 {
     weft_generator g;
     int v;

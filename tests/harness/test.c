@@ -130,6 +130,20 @@ static bool in_valgrind(void)
 #define SANITIZED false
 #endif
 
+int t_descriptors(pid_t pid)
+{
+    char path[64];
+    int count = pid ? 0 : -1; /* not the one that it is counted with */
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)(pid ? pid : getpid()));
+    DIR *folder = opendir(path);
+    if (!folder)
+        FAIL("%s: %m", path);
+    for (struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
 bool t_slow_build(void)
 {
     return SANITIZED || in_valgrind();

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -89,6 +90,9 @@ long t_rounds(long count);
 /* Runs a shell command, puts what it printed (both streams) into out; the exit status, or
  * 128 + the signal that ended it. */
 int t_shell(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* How many descriptors a process has open; 0: this one. */
+int t_descriptors(pid_t pid);
 
 /* True under a sanitizer or valgrind: bounds on time and memory do not hold there. */
 bool t_slow_build(void);

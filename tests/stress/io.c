@@ -1,6 +1,5 @@
 /* Echo under everything at once: deadlines, cancels, resets, descriptors closed by others. What was sent
  * comes back in order or the end says why; at the end nothing is left. */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -27,16 +26,6 @@ static unsigned random_of(unsigned *x, unsigned below)
 static unsigned fresh_seed(void)
 {
     return __atomic_fetch_add(&any_seed, 7919, __ATOMIC_RELAXED);
-}
-
-static int descriptors(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
 }
 
 /* -- the server -------------------------------------------------------------------------------------- */
@@ -245,9 +234,9 @@ static void go(const char *workers)
 {
     CHECK_OK(setenv("WEFT_WORKERS", workers, 1));
     int rounds = (int)t_rounds(20);
-    int before = descriptors();
+    int before = t_descriptors(0);
     CHECK_OK(weft_run(everything, &rounds));
-    CHECK_LE(descriptors(), before + 1); /* this thread's wake-up */
+    CHECK_LE(t_descriptors(0), before + 1); /* this thread's wake-up */
 }
 
 TEST_REAL_LONG(one_worker_echoes_through_everything, "the kernel's sockets", 120)

@@ -6,17 +6,6 @@
 #include <pthread.h>
 #include <time.h>
 
-/* A draw of one's own for each task: from its number and WEFT_TEST_SEED, so that a run can be had again. */
-static uint64_t draw(uint64_t *state)
-{
-    uint64_t x = *state;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    *state = x;
-    return x * 0x2545f4914f6cdd1dull >> 20;
-}
-
 static uint64_t base_seed(void)
 {
     static uint64_t seed;

@@ -20,16 +20,6 @@ static int next_value;
 static unsigned char put[VALUES], got[VALUES];
 static long taken[8];
 
-static uint64_t draw(uint64_t *state)
-{
-    uint64_t x = *state;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    *state = x;
-    return x * 0x2545f4914f6cdd1dull >> 20;
-}
-
 enum sort { PUT, GET, LOCK, SEMAPHORE, EVENT, TIME };
 
 static void hold(int *count, int most, uint64_t *state)
