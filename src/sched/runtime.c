@@ -220,11 +220,8 @@ static unsigned threads_of_process(void)
     return at ? (unsigned)strtoul(at, NULL, 10) : 0;
 }
 
-/* Does everything sleep in weft, and nothing that sleeps for a time or for something outside? Asked by
- * who goes to sleep last. A thread that does not know of weft may yet call it, so all are counted. */
-bool weft__all_sleep(void)
+static bool workers_sleep(void)
 {
-    unsigned waiting = 0, helpers = load_relaxed(&weft__rt.idle_helpers);
     if (load_seq_cst(&weft__rt.asleep) != weft__rt.workers_count ||
         load_seq_cst(&weft__rt.outside_waits) || load_seq_cst(&weft__rt.jobs) ||
         weft__deque_length(&weft__rt.injector) > 0)
@@ -232,6 +229,17 @@ bool weft__all_sleep(void)
     for (unsigned i = 0; i < weft__rt.workers_count; i++)
         if (may_act(weft__rt.workers[i]))
             return false;
+    return true;
+}
+
+/* Does everything sleep in weft, and nothing that sleeps for a time or for something outside? Asked by
+ * who goes to sleep last. A thread that does not know of weft may yet call it, so all are counted. One
+ * that knows it may give the workers something and then sleep, so they are looked at once more. */
+bool weft__all_sleep(void)
+{
+    unsigned waiting = 0, helpers = load_relaxed(&weft__rt.idle_helpers);
+    if (!workers_sleep())
+        return false;
     for (uint32_t i = weft__record_slots(); i-- > 0;) {
         struct weft__task *task = weft__record_at(WEFT__RECORDS + i);
         if (!(load_acquire(&task->life) & WEFT__LIFE_ALIVE))
@@ -244,7 +252,8 @@ bool weft__all_sleep(void)
     }
     return waiting + helpers == load_relaxed(&weft__rt.threads) &&
            threads_of_process() ==
-               weft__rt.workers_count + waiting + helpers + has_watch - (weft__rt.host != NULL);
+               weft__rt.workers_count + waiting + helpers + has_watch - (weft__rt.host != NULL) &&
+           workers_sleep();
 }
 
 static bool worker_has_left(void *worker)

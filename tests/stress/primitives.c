@@ -536,6 +536,17 @@ TEST_REAL_LONG(no_wake_of_a_sleeping_worker_is_lost, "sleeping workers", 60)
     weft_group_fini(&g);
 }
 
+TEST_REAL_LONG(who_gives_work_and_sleeps_is_no_deadlock, "sleeping workers", 60)
+{
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    for (long i = t_rounds(50000); i > 0; i--) { /* WEFT_ON_DEADLOCK is abort */
+        CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, quick, NULL), 0);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    }
+    weft_group_fini(&g);
+}
+
 /* -- everything may be looked at while it comes and goes -- */
 
 static int over;
