@@ -17,6 +17,7 @@
 #include <weft/group.h>     /* start tasks, wait for them; parallel map */
 #include <weft/local.h>     /* task-local storage */
 #include <weft/lock.h>      /* mutual exclusion */
+#include <weft/log.h>       /* lines that say what a program does */
 #include <weft/name.h>      /* names of hosts, services and protocols */
 #include <weft/offload.h>   /* blocking calls while only the caller waits */
 #include <weft/operation.h> /* calls that go on while their caller does something else */

@@ -3,6 +3,7 @@
 #include "check/check.h"
 #include "debug/deadlock.h"
 #include "debug/dump.h"
+#include "debug/log.h"
 #include "io/io.h"
 #include "sched/task.h"
 #include "sync/sync.h"
@@ -11,6 +12,7 @@ __attribute__((constructor)) static void assemble(void)
 {
     weft__fork_watch();
     weft__background_init();
+    weft__log_init();
     weft__chooser = &weft__random_chooser;
     weft__bug_dump = weft__dump;
     weft__event_lost = weft__conn_lost;

@@ -337,6 +337,13 @@ int64_t weft__sys_now(void)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+int64_t weft__sys_wall(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
 unsigned weft__sys_cpu_affinity(unsigned char *bits, unsigned bytes)
 {
     long n = WEFT__SYS3(SYS_sched_getaffinity, 0, bytes, bits);

@@ -354,6 +354,7 @@ static inline int weft__sys_uname(struct utsname *out)
     return (int)WEFT__SYS1(SYS_uname, out);
 }
 
+int64_t weft__sys_wall(void);       /* CLOCK_REALTIME, likewise */
 int64_t weft__sys_now(void);        /* CLOCK_MONOTONIC, ns, by the vDSO */
 unsigned weft__sys_cpu_count(void); /* by affinity */
 unsigned weft__sys_cpu_affinity(unsigned char *bits, unsigned bytes);

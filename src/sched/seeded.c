@@ -16,8 +16,6 @@
 #include "base/sys.h"
 #include "sched/wait.h"
 
-enum { START_TIME = 1000000000 };
-
 static int64_t now;                                /* virtual ns */
 static struct weft__task *host;                    /* the record of the thread that drives */
 static bool host_runs;                             /* it does, and not the driver on its stack */
@@ -46,7 +44,7 @@ static void open_lane(struct weft__worker *lane)
 
 void weft__seeded_init(void)
 {
-    now = now ? now : START_TIME; /* no time before an earlier one, over restarts too */
+    now = now ? now : WEFT__SEEDED_START; /* no time before an earlier one, over restarts too */
     hash = 14695981039346656037u;
     steps = serials = 0;
     host = weft__self();

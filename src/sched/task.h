@@ -415,6 +415,8 @@ struct weft__chooser {
 };
 extern const struct weft__chooser *weft__chooser; /* filled by assembly.c */
 
+enum { WEFT__SEEDED_START = 1000000000 }; /* virtual ns */
+
 void weft__seeded_init(void);
 void weft__seeded_end(void);
 int64_t weft__seeded_now(void);
