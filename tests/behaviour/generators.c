@@ -46,7 +46,8 @@ static int take_three(void *arg)
     weft_generator_fini(&g);
     weft_generator_fini(&g);
     CHECK_OK(weft_generator_init(&g, count, &three, sizeof(int)));
-    weft_generator_each(&g, int, i) sum += i;
+    weft_generator_each(&g, int, i)
+        sum += i;
     CHECK_EQ(sum, 6);
     weft_generator_fini(&g);
     return 0;
@@ -206,15 +207,13 @@ static int leave_early(void *arg)
     CHECK_EQ(cleaned, 1);
     CHECK_EQ(weft_generator_close(&g), 0);
     CHECK_OK(weft_generator_init(&g, clean_up, NULL, sizeof(int)));
-    weft_generator_each(&g, int, i)
-    {
+    weft_generator_each(&g, int, i) {
         CHECK_EQ(i, 0);
         break;
     }
     CHECK_EQ(cleaned, 2);
     CHECK_OK(weft_generator_init(&g, clean_up, NULL, sizeof(int)));
-    weft_generator_each(&g, int, i)
-    {
+    weft_generator_each(&g, int, i) {
         if (i == 0)
             return 0;
     }
@@ -304,10 +303,13 @@ static int walk_tree(void *arg)
     weft_generator g;
     (void)arg;
     CHECK_OK(weft_generator_init(&g, walk, &four, sizeof(int)));
-    weft_generator_each(&g, int, i) CHECK_EQ(i, ++seen);
+    weft_generator_each(&g, int, i)
+        CHECK_EQ(i, ++seen);
     CHECK_EQ(seen, 5);
     CHECK_OK(weft_generator_init(&g, walk, &four, sizeof(int)));
-    weft_generator_each(&g, int, i) if (i == 3) break; /* from three levels deep */
+    weft_generator_each(&g, int, i)
+        if (i == 3)
+            break; /* from three levels deep */
     CHECK_EQ(weft_generator_close(&g), 0);
     return 0;
 }

@@ -180,12 +180,15 @@ TEST(a_loop_over_a_generator_is_closed_by_an_exception)
     int gone = 0, seen = 0;
     CHECK_OK(weft_generator_init(&g, count_up, &gone, sizeof(int)));
     try {
-        weft_generator_each(&g, int, i) if (i == 2) throw std::runtime_error("enough");
+        weft_generator_each(&g, int, i)
+            if (i == 2)
+                throw std::runtime_error("enough");
     } catch (const std::exception &) {
         CHECK_EQ(gone, 1);
     }
     CHECK_OK(weft_generator_init(&g, catch_in_generator, nullptr, sizeof(int)));
-    weft_generator_each(&g, int, i) CHECK_EQ(i, seen++);
+    weft_generator_each(&g, int, i)
+        CHECK_EQ(i, seen++);
     CHECK_EQ(seen, 3);
     weft_generator_fini(&g);
 }
