@@ -67,8 +67,9 @@ WEFT_API const char *weft_why(void);
  */
 WEFT_API int weft_why_set(int err, const char *format, ...) WEFT_PRINTF(2, 3);
 
-/* Where the library's memory comes from. align is a
- * power of two, at most 64. */
+/* Where the library's memory comes from. align is a power of two, at most 64. Both functions run wherever the
+ * library needs memory, in tasks and in threads of its own, perhaps with locks of its own held: they may not
+ * wait and may not call weft. */
 struct weft_allocator {
     size_t size; /* sizeof (struct weft_allocator) */
     void *(*allocate)(void *ctx, size_t bytes, size_t align);

@@ -32,7 +32,7 @@ enum weft_conn_verdict {
     WEFT_CONN_IDLE = 1 /* keep it, and call the handler again when bytes come or the peer finishes */
 };
 
-/* Called when a connection has something to read. It need not take all: it is called again, but for bytes
+/* Called when a connection has something to read, in a coroutine of its own: it may wait. It need not take all: it is called again, but for bytes
  * that it gave back, and after a call that read nothing, only when new ones come. At the end of the stream
  * a read in it returns 0; what it gives back then can never be whole, so that closes the connection. */
 typedef int weft_conn_fn(weft_conn *conn);
@@ -45,8 +45,9 @@ struct weft_serve_options {
     void *user;      /* weft_conn_server_user */
     int (*on_open)(weft_conn *conn);   /* in the accepting task, may not wait; < 0 refuses
                                           (without on_close); or NULL */
-    void (*on_close)(weft_conn *conn); /* before the descriptor is closed, in whichever
-                                          task; not after a detach; or NULL */
+    void (*on_close)(weft_conn *conn); /* before the descriptor is closed, in the task of a handler
+                                          or of weft_serve, which waits if it does; not after
+                                          a detach; or NULL */
     size_t stack; /* of a handler: 0, which is 64 KiB; more is -EINVAL for now */
 };
 

@@ -156,7 +156,7 @@ WEFT_API weft_group *weft_background(void);
 
 /* Call fn on each of count items of size bytes, in parallel, in no order. Use the macro.
  *   kind      WEFT_COROUTINE or WEFT_THREAD
- *   fn        gets the item's address
+ *   fn        gets the item's address; it runs in a task, or as a call of the caller's, and may wait
  *   deadline  weft_after counts from this call
  * Returns   0; the first failure (items not yet begun are then left out); -ETIMEDOUT, -ECANCELED,
  *           -EINVAL, -ENOTSUP, -ENOMEM, with words in weft_why(). When it returns no fn runs.

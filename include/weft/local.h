@@ -25,7 +25,8 @@ WEFT_API void *weft_local_get(const weft_local *local);
 
 /* Set the calling task's value.
  *   local  static or otherwise lives as long as any task that used it
- *   value  when the task ends, after its defers, local->destroy(value) runs in it if neither is NULL;
+ *   value  when the task ends, after its defers, local->destroy(value) runs in it if neither is NULL,
+ *          and may wait; in a thread that weft did not start it runs at the thread's end;
  *          the value a set replaces is not destroyed
  * Returns   0; -ENOMEM; -ENOSPC after 1,024 different keys
  * Context   task or thread

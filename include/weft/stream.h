@@ -13,7 +13,8 @@
 WEFT_BEGIN
 
 /* What carries bytes to and from the other side, for things that stand on any such: streams, TLS. The two
- * functions are to keep the contracts of weft_read and weft_writev; on is what they work on. */
+ * functions are to keep the contracts of weft_read and weft_writev; on is what they work on. They run in the
+ * task that uses what stands on them, and may wait, until the deadline. */
 struct weft_carrier {
     ssize_t (*read)(void *on, void *buf, size_t size, weft_deadline deadline);
     ssize_t (*writev)(void *on, const struct iovec *iov, int count, weft_deadline deadline);

@@ -26,7 +26,8 @@ enum weft_spawn_flags {
     WEFT_COPY_IN = 1u << 9 /* a job is copied in only; without it, also back */
 };
 
-/* The work: >= 0 is a result, < 0 a -errno: the task failed. */
+/* The work: >= 0 is a result, < 0 a -errno: the task failed. It runs in a task, or as a call in the caller's
+ * (weft_within, weft_shield, generators); the entry that takes one says which. It may always wait. */
 typedef int weft_fn(void *arg);
 
 /* A task is a value. One that has ended and been forgotten is -ESRCH wherever it is named. */
@@ -136,7 +137,8 @@ WEFT_API int weft_task_describe(weft_task task, struct weft_task_info *out);
 WEFT_API size_t weft_task_list(weft_task *out, size_t max);
 
 /* Run fn(arg) when the calling task's function has returned: last one first, before anyone who waits
- * for the task learns of its end. Cancelled or not, such a function's own waits are not cancelled.
+ * for the task learns of its end. It runs in the task and may wait: cancelled or not, such a function's own waits
+ * are not cancelled.
  * Returns   0; -ENOMEM: it will not run; -EINVAL on a thread that weft did not start
  * Context   task
  * Cancels   no.   Since 0.1
@@ -144,7 +146,7 @@ WEFT_API size_t weft_task_list(weft_task *out, size_t max);
 WEFT_API WEFT_MUST int weft_defer(void (*fn)(void *arg), void *arg);
 
 /* Call fn(arg) with a bound on every wait inside, those of calls it makes included; the sooner of
- * nested bounds and of a call's own deadline counts.
+ * nested bounds and of a call's own deadline counts. fn runs as a plain call of the caller, and may wait.
  *   deadline  weft_after counts from this call
  * Returns   what fn returns; -ENOMEM before it is called. A C++ exception may leave by it, and ends the
  *           bound too; so with a shield
@@ -153,7 +155,7 @@ WEFT_API WEFT_MUST int weft_defer(void (*fn)(void *arg), void *arg);
  */
 WEFT_API int weft_within(struct weft_deadline deadline, weft_fn *fn, void *arg);
 
-/* Call fn(arg) as if the task were not cancelled, so that a goodbye can be said.
+/* Call fn(arg) as if the task were not cancelled, so that a goodbye can be said. It is a plain call, and may wait.
  *   deadline  every wait inside ends at it; weft_after counts from this call
  * Returns   what fn returns; -ENOMEM before it is called
  * Context   task or thread
