@@ -203,6 +203,25 @@ OPERATIONS(one_may_be_asked_for_and_never_waited_for)
     return 0;
 }
 
+OPERATIONS(a_select_waits_for_one)
+{
+    int fds[2];
+    char byte;
+    ssize_t n;
+    weft_operation op;
+    CHECK_OK(weft_pipe(fds));
+    CHECK_OK(weft_operation_read(&op, fds[0], &byte, 1, weft_never()));
+    struct weft_case on[] = { weft_on_task(op.task, NULL) };
+    CHECK_ERR(weft_select(on, 1, weft_after(WEFT_MS)), -ETIMEDOUT);
+    CHECK_EQ(weft_write(fds[1], "x", 1, SOON), 1);
+    CHECK_EQ(weft_select(on, 1, SOON), 0);
+    CHECK_OK(weft_operation_wait(&op, &n, weft_at_once()));
+    CHECK_EQ(n, 1);
+    CHECK_OK(weft_close(fds[0]));
+    CHECK_OK(weft_close(fds[1]));
+    return 0;
+}
+
 /* -- under seeds: who waits, who cancels, in any order ------------------------------------------------- */
 
 struct scene {
