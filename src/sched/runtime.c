@@ -251,8 +251,8 @@ bool weft__all_sleep(void)
         waiting++;
     }
     return waiting + helpers == load_relaxed(&weft__rt.threads) &&
-           threads_of_process() ==
-               weft__rt.workers_count + waiting + helpers + has_watch - (weft__rt.host != NULL) &&
+           threads_of_process() == weft__rt.workers_count + waiting + helpers +
+                                       load_relaxed(&has_watch) - (weft__rt.host != NULL) &&
            workers_sleep();
 }
 
@@ -343,7 +343,7 @@ static void watch_end(void)
     exchange_seq_cst(&watch_state, 2);
     weft__sys_futex_wake(&watch_state, 1);
     weft__sys_thread_join(watch_thread);
-    has_watch = false;
+    store_relaxed(&has_watch, false);
 }
 
 /* -- start ---------------------------------------------------------------------------------------- */
@@ -494,7 +494,7 @@ static int start_locked(unsigned first)
     }
     store_relaxed(&watch_state, 0);
     if (weft__sys_thread_start(&watch_thread, 128 * 1024, watch_main, NULL) == 0)
-        has_watch = true;
+        store_relaxed(&has_watch, true); /* workers look for it already */
     store_release(&weft__rt.state, WEFT__ON);
     return 0;
 }
@@ -800,7 +800,7 @@ static void fork_child(void)
     running = NULL;
     stop_runs = resting = 0;
     weft__rt.generation++;
-    has_watch = false;
+    store_relaxed(&has_watch, false);
     weft__rt.starts++;
     weft__background_init();
     weft__task_each(lose, weft__current);
