@@ -4,16 +4,20 @@
 #include "base/report.h"
 #include "base/sys.h"
 
+/* Looks come further and further apart: who holds the bit then keeps the object's cache lines for
+ * several of its operations, where two at equal pace would pull them from each other for each one. */
 void weft__word_lock_slow(uint32_t *word)
 {
-    for (unsigned turns = 0;;) {
+    for (unsigned turns = 0, gap = 8;;) {
         uint32_t now = load_relaxed(word);
         if (!(now & WEFT__SPIN)) {
             if (__atomic_compare_exchange_n(word, &now, now | WEFT__SPIN, false, __ATOMIC_ACQUIRE,
                                             __ATOMIC_RELAXED))
                 return;
-        } else if (turns++ < 200) {
-            cpu_relax();
+        } else if (turns++ < 30) {
+            for (unsigned i = 0; i < gap; i++)
+                cpu_relax();
+            gap = gap < 32 ? gap * 2 : gap;
         } else {
             weft__sys_sched_yield(); /* its holder may have lost its core */
         }
