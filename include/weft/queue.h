@@ -1,10 +1,12 @@
-/* weft/queue.h - values from task to task, first in first out.
+/* weft/queue.h - values from task to task: the oldest first, the latest first, or by priority.
  *
- *     struct job slots[8];
- *     weft_queue q;
- *     weft_queue_init(&q, slots, 8, sizeof (struct job), 0);
- *     weft_queue_put(&q, &job, sizeof job, weft_never());
- *     while (weft_queue_get(&q, &job, sizeof job, weft_never()) == 1)
+ *     WEFT_QUEUE_OF(jobs, struct job);
+ *     static jobs todo;
+ *
+ *     jobs_init(&todo, NULL, 100, 0);
+ *     jobs_put(&todo, job, weft_never());                // each producer, and when it is done:
+ *     weft_queue_close(&todo.queue);
+ *     while (jobs_get(&todo, &job, weft_never()) == 1)   // each consumer, to the end
  *         work(&job);
  */
 #ifndef WEFT_QUEUE_H
@@ -15,21 +17,39 @@
 
 WEFT_BEGIN
 
+enum weft_queue_flags {
+    WEFT_FIFO = 0,          /* get takes the oldest value */
+    WEFT_LIFO = 1u << 1,    /* the latest */
+    WEFT_PRIORITY = 1u << 2 /* the one of the lowest priority, of equals the oldest */
+};
+
+/* As many values as memory allows: no put waits. */
+#define WEFT_UNBOUNDED UINT32_MAX
+
+/* Bytes of a slot of a priority queue for values of so many bytes. */
+#define WEFT_PRIORITY_SLOT(size) (((size_t)(size) + 7) / 8 * 8 + 16)
+
 typedef struct weft_queue { /* private; 128 bytes */
     uint32_t _word, _flags;
-    uint32_t _head, _length; /* slots in use begin at _head */
-    uint32_t _count, _size;  /* slots; bytes of an element */
-    uint32_t _producers, _closed;
+    uint32_t _head, _length; /* values begin in slot _head */
+    uint32_t _room, _count;  /* slots; how many there may be */
+    uint32_t _size;          /* bytes of a value */
+    uint32_t _producers;     /* that are not done; 0: closed */
     unsigned char *_slots;
-    void *_getters, *_getters_last, *_putters, *_putters_last;
-    uint64_t _reserved[7];
+    void *_getters, *_putters; /* who waits, and below the last of them */
+    uint64_t _put, _done;      /* values that came in; that were reported done */
+    void *_getters_last, *_putters_last, *_joiners, *_joiners_last;
+    uint64_t _reserved[3];
 } weft_queue;
 
 /* Prepare a queue.
- *   slots  count * size bytes of the caller's, for the queue's life; NULL with count 0
- *   count  how many values wait inside; 0: a hand-over, each put waits for its get
+ *   slots  NULL: it takes memory from the allocator as values come, and gives it back as they go. Else
+ *          the caller's, for the queue's life: count * size bytes; with WEFT_PRIORITY count *
+ *          WEFT_PRIORITY_SLOT(size), aligned to 8
+ *   count  how many values wait inside at most, or WEFT_UNBOUNDED (slots NULL); 0: a hand-over, each put
+ *          waits for its get
  *   size   bytes of a value, >= 1
- *   flags  as weft_lock_init's
+ *   flags  of enum weft_queue_flags (with count 0 none); WEFT_SHARED as weft_lock_init's
  * Returns   0; -EINVAL, -ENOTSUP
  * Context   anywhere
  * Cancels   no.   Since 0.1
@@ -37,16 +57,26 @@ typedef struct weft_queue { /* private; 128 bytes */
 WEFT_API int weft_queue_init(weft_queue *queue, void *slots, uint32_t count, uint32_t size,
                              unsigned flags);
 
-/* Put a value in, waiting for room.
+/* Put a value in, waiting for room. In a priority queue its priority is 0.
  *   value, size  size must be the queue's
- * Returns   0; -EPIPE the queue is closed, -ETIMEDOUT, -ECANCELED, -EINVAL (size): not put
+ * Returns   0; -EPIPE the queue is closed, -ETIMEDOUT, -ECANCELED, -EINVAL (size), -ENOMEM (of a queue
+ *           without slots of the caller's): not put
  * Context   task or thread; any number at once
  * Cancels   yes.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_queue_put(weft_queue *queue, const void *value, size_t size,
                                       weft_deadline deadline);
 
-/* Get the oldest value, waiting for one.
+/* Put a value into a priority queue. Those who wait for room enter in the order of waiting.
+ *   priority  lower ones are got first
+ * Returns   as weft_queue_put; -EINVAL also when it is no priority queue
+ * Context   task or thread; any number at once
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_queue_put_at(weft_queue *queue, const void *value, size_t size,
+                                         int64_t priority, weft_deadline deadline);
+
+/* Get the value that is next, waiting for one.
  * Returns   1 it is in *out; 0 the queue is closed and empty; -ETIMEDOUT, -ECANCELED, -EINVAL (size):
  *           nothing was taken, *out is untouched
  * Context   task or thread; any number at once
@@ -55,8 +85,30 @@ WEFT_API WEFT_MUST int weft_queue_put(weft_queue *queue, const void *value, size
 WEFT_API WEFT_MUST int weft_queue_get(weft_queue *queue, void *out, size_t size,
                                       weft_deadline deadline);
 
+/* Put n values in, in their order, waiting for room as often as needed; others' may come in between.
+ *   values, n, size  an array of n (1 to INT_MAX) values; size must be the queue's
+ *   deadline         of the whole call
+ * Returns   n; or less, but at least 1: the first so many are in, and then came the deadline, a cancel,
+ *           the close or want of memory, as the next call will tell; or an error of weft_queue_put: none is in
+ * Context   task or thread; any number at once
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_queue_put_many(weft_queue *queue, const void *values, uint32_t n,
+                                           size_t size, weft_deadline deadline);
+
+/* Get what is there, waiting for the first value only.
+ *   out, max, size  an array for max (1 to INT_MAX) values; size must be the queue's
+ * Returns   how many, in the order in which single gets would have taken them; 0, negative: as
+ *           weft_queue_get
+ * Context   task or thread; any number at once
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_queue_get_many(weft_queue *queue, void *out, uint32_t max, size_t size,
+                                           weft_deadline deadline);
+
 /* Say how many producers there are: only the n-th close then closes the queue, so no task is needed
  * that waits for the others. Without it one close does.
+ *   n  >= 1
  * Context   before the first close
  * Cancels   no.   Since 0.1
  */
@@ -69,6 +121,20 @@ WEFT_API void weft_queue_producers(weft_queue *queue, uint32_t n);
  */
 WEFT_API void weft_queue_close(weft_queue *queue);
 
+/* Say that the work on a value that was got is done: what weft_queue_join waits for.
+ * Returns   0; -EINVAL: as many as were put in are done already
+ * Context   task or thread
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_queue_task_done(weft_queue *queue);
+
+/* Wait until as many values were reported done as were put in. Needs consumers that report.
+ * Returns   0; -ETIMEDOUT, -ECANCELED
+ * Context   task or thread; any number at once
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_queue_join(weft_queue *queue, weft_deadline deadline);
+
 /* How many values are inside; stale when it is read.
  * Returns   the count
  * Context   anywhere
@@ -76,12 +142,56 @@ WEFT_API void weft_queue_close(weft_queue *queue);
  */
 WEFT_API uint32_t weft_queue_length(const weft_queue *queue);
 
+/* Is nothing inside, is there no room? Stale when it is read: to act on it, put or get at once. A
+ * hand-over is both.
+ * Returns   true or false
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API bool weft_queue_is_empty(const weft_queue *queue);
+WEFT_API bool weft_queue_is_full(const weft_queue *queue);
+
 /* End its use; values left inside are forgotten. A waiter is a bug: reported, then abort. Zeroed
  * memory is fine.
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
 WEFT_API void weft_queue_fini(weft_queue *queue);
+
+/* Make a type of queue for values of one type, and its calls, so that the compiler checks what goes in
+ * and comes out. All other calls take &q->queue.
+ *     WEFT_QUEUE_OF(numbers, long);
+ *     int numbers_init(numbers *q, long *slots, uint32_t count, unsigned flags);
+ *     int numbers_put(numbers *q, long value, weft_deadline deadline);
+ *     int numbers_put_at(numbers *q, long value, int64_t priority, weft_deadline deadline);
+ *     int numbers_get(numbers *q, long *out, weft_deadline deadline);
+ *   slots  NULL for a priority queue
+ */
+#define WEFT_QUEUE_OF(name, type)                                                             \
+    typedef struct name {                                                                     \
+        weft_queue queue;                                                                     \
+    } name;                                                                                   \
+    WEFT__QUEUE_CALL name##_init(name *q, type *slots, uint32_t count, unsigned flags)        \
+    {                                                                                         \
+        return slots && (flags & WEFT_PRIORITY)                                               \
+                   ? -EINVAL                                                                  \
+                   : weft_queue_init(&q->queue, slots, count, (uint32_t)sizeof(type), flags); \
+    }                                                                                         \
+    WEFT_MUST WEFT__QUEUE_CALL name##_put(name *q, type value, weft_deadline deadline)        \
+    {                                                                                         \
+        return weft_queue_put(&q->queue, &value, sizeof value, deadline);                     \
+    }                                                                                         \
+    WEFT_MUST WEFT__QUEUE_CALL name##_put_at(name *q, type value, int64_t priority,           \
+                                             weft_deadline deadline)                          \
+    {                                                                                         \
+        return weft_queue_put_at(&q->queue, &value, sizeof value, priority, deadline);        \
+    }                                                                                         \
+    WEFT_MUST WEFT__QUEUE_CALL name##_get(name *q, type *out, weft_deadline deadline)         \
+    {                                                                                         \
+        return weft_queue_get(&q->queue, out, sizeof *out, deadline);                         \
+    }                                                                                         \
+    struct name
+#define WEFT__QUEUE_CALL __attribute__((unused)) static inline int
 
 WEFT_END
 #endif

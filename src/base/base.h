@@ -10,6 +10,7 @@
 #define container_of(member, type, name) ((type *)(void *)((char *)(member)-offsetof(type, name)))
 #define likely(x)                        __builtin_expect(!!(x), 1)
 #define unlikely(x)                      __builtin_expect(!!(x), 0)
+#define always_inline                    inline __attribute__((__always_inline__))
 #define noinline                         __attribute__((__noinline__))
 #define cold                             __attribute__((__cold__, __noinline__))
 

@@ -292,7 +292,6 @@ TEST_EACH_KIND(a_close_wakes_those_who_wait_in_vain)
     weft_group g;
     int slot, value = 5;
     kind = t->kind;
-    CHECK_ERR(weft_queue_init(&queue, NULL, 1, 4, 0), -EINVAL);
     CHECK_ERR(weft_queue_init(&queue, NULL, 0, 0, 0), -EINVAL);
     CHECK_OK(weft_group_init(&g, 0));
     CHECK_OK(weft_queue_init(&queue, NULL, 0, sizeof(int), 0));

@@ -242,39 +242,52 @@ TEST_REAL_LONG(a_semaphore_counts, "foreign threads", 60)
 /* -- queues -- */
 
 static weft_queue queue;
+static unsigned order;
 static uint64_t sum_in, sum_out;
 static long put_count, got_count;
 
 static int queue_body(uint64_t *state, long rounds)
 {
     for (long i = 0; i < rounds; i++) {
-        uint64_t value = draw(state), got = 0;
-        bool put = value % 2;
+        uint64_t values[4] = { 0 };
+        uint32_t n = 1 + (uint32_t)(draw(state) % 4);
+        bool put = draw(state) % 2;
         weft_deadline until = weft_after((weft_span)(draw(state) % 300) * WEFT_US);
-        int r = put ? weft_queue_put(&queue, &value, sizeof value, until)
-                    : weft_queue_get(&queue, &got, sizeof got, until);
+        for (uint32_t v = 0; put && v < n; v++)
+            values[v] = draw(state);
+        int r;
+        if (n > 1)
+            r = put ? weft_queue_put_many(&queue, values, n, sizeof *values, until)
+                    : weft_queue_get_many(&queue, values, n, sizeof *values, until);
+        else if (!put)
+            r = weft_queue_get(&queue, values, sizeof *values, until);
+        else if (order & WEFT_PRIORITY)
+            r = weft_queue_put_at(&queue, values, sizeof *values, (int64_t)*values, until);
+        else
+            r = weft_queue_put(&queue, values, sizeof *values, until);
         if (r < 0) {
             CHECK(r == -ETIMEDOUT || r == -ECANCELED);
-            CHECK_EQ(got, 0);
+            CHECK(put || values[0] == 0);
             if (r == -ECANCELED)
                 return r;
-        } else if (put) {
-            CHECK_EQ(r, 0);
-            ADD(sum_in, value);
-            ADD(put_count, 1);
-        } else {
-            CHECK_EQ(r, 1);
-            ADD(sum_out, got);
-            ADD(got_count, 1);
+            continue;
         }
+        r += put && n == 1; /* of a single put 0 says one */
+        CHECK_GE(r, 1);
+        CHECK_LE(r, n);
+        for (int v = 0; v < r; v++)
+            ADD(*(put ? &sum_in : &sum_out), values[v]);
+        ADD(*(put ? &put_count : &got_count), r);
     }
     return 0;
 }
 
-static void queue_of(uint32_t count)
+static void queue_of(uint32_t count, bool own, unsigned flags)
 {
-    uint64_t slots[8], value;
-    CHECK_OK(weft_queue_init(&queue, count ? slots : NULL, count, sizeof value, 0));
+    static _Alignas(8) char slots[8 * WEFT_PRIORITY_SLOT(sizeof(uint64_t))];
+    uint64_t value;
+    order = flags;
+    CHECK_OK(weft_queue_init(&queue, count && !own ? slots : NULL, count, sizeof value, flags));
     crew(queue_body, queue_body, t_rounds(1500));
     weft_queue_close(&queue);
     int r;
@@ -291,17 +304,86 @@ static void queue_of(uint32_t count)
 
 TEST_REAL_LONG(a_hand_over_loses_and_doubles_nothing, "foreign threads", 60)
 {
-    queue_of(0);
+    queue_of(0, false, 0);
 }
 
 TEST_REAL_LONG(a_queue_of_one_loses_and_doubles_nothing, "foreign threads", 60)
 {
-    queue_of(1);
+    queue_of(1, false, 0);
 }
 
 TEST_REAL_LONG(a_queue_of_eight_loses_and_doubles_nothing, "foreign threads", 60)
 {
-    queue_of(8);
+    queue_of(8, false, 0);
+}
+
+TEST_REAL_LONG(a_lifo_loses_and_doubles_nothing, "foreign threads", 60)
+{
+    queue_of(6, true, WEFT_LIFO);
+}
+
+TEST_REAL_LONG(a_priority_queue_loses_and_doubles_nothing, "foreign threads", 60)
+{
+    queue_of(8, false, WEFT_PRIORITY);
+    queue_of(40, true, WEFT_PRIORITY);
+}
+
+TEST_REAL_LONG(an_unbounded_queue_loses_and_doubles_nothing, "foreign threads", 60)
+{
+    queue_of(WEFT_UNBOUNDED, true, 0);
+}
+
+/* No deadline ends a wait here: a wake-up that is lost is a hang. */
+static int produce(void *rounds)
+{
+    for (long v = (long)(intptr_t)rounds; v > 0; v--)
+        CHECK_EQ(weft_queue_put(&queue, &v, sizeof v, weft_never()), 0);
+    weft_queue_close(&queue);
+    return 0;
+}
+
+static int consume(void *arg)
+{
+    (void)arg;
+    uint64_t value;
+    int r;
+    while ((r = weft_queue_get(&queue, &value, sizeof value, weft_never())) == 1) {
+        ADD(sum_out, value);
+        CHECK_EQ(weft_queue_task_done(&queue), 0);
+    }
+    return r;
+}
+
+static void *consume_foreign(void *arg)
+{
+    CHECK_EQ(consume(arg), 0);
+    return NULL;
+}
+
+TEST_REAL_LONG(streams_between_threads_never_stall, "foreign threads", 60)
+{
+    static const uint32_t counts[] = { 0, 1, 2, 16, 128 };
+    static const unsigned kinds[] = { WEFT_COROUTINE, WEFT_THREAD };
+    for (int i = 0; i < 5 * 4; i++) {
+        uint64_t slots[128], rounds = (uint64_t)t_rounds(5000);
+        weft_group g;
+        pthread_t foreign;
+        sum_out = 0;
+        CHECK_OK(weft_group_init(&g, 0));
+        CHECK_OK(
+            weft_queue_init(&queue, counts[i / 4] ? slots : NULL, counts[i / 4], sizeof *slots, 0));
+        weft_queue_producers(&queue, 2);
+        CHECK_EQ(pthread_create(&foreign, NULL, consume_foreign, NULL), 0);
+        CHECK_OK(weft_group_spawn(&g, kinds[i % 2], consume, NULL));
+        CHECK_OK(weft_group_spawn(&g, kinds[i / 2 % 2], produce, (void *)(intptr_t)rounds));
+        CHECK_OK(weft_group_spawn(&g, WEFT_COROUTINE, produce, (void *)(intptr_t)rounds));
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_EQ(pthread_join(foreign, NULL), 0);
+        CHECK_EQ(sum_out, rounds * (rounds + 1));
+        CHECK_EQ(weft_queue_join(&queue, weft_at_once()), 0);
+        weft_queue_fini(&queue);
+        weft_group_fini(&g);
+    }
 }
 
 /* -- groups -- */
