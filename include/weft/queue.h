@@ -39,7 +39,9 @@ typedef struct weft_queue { /* private; 128 bytes */
     void *_getters, *_putters; /* who waits, and below the last of them */
     uint64_t _put, _done;      /* values that came in; that were reported done */
     void *_getters_last, *_putters_last, *_joiners, *_joiners_last;
-    uint64_t _reserved[3];
+    uint8_t _doubts[2], _skips[2]; /* of getters and putters: does it pay to look on */
+    uint32_t _unused;
+    uint64_t _reserved[2];
 } weft_queue;
 
 /* Prepare a queue.

@@ -35,6 +35,61 @@ static struct weft__wait_queue joiners(weft_queue *q)
     return WEFT__WAIT_QUEUE(&q->_joiners, &q->_joiners_last);
 }
 
+/* -- looking on ------------------------------------------------------------------------------------
+ *
+ * Between two threads the faster one would wait for each value, or for each slot: parked, and woken
+ * through the kernel, which takes longer than to fill or to empty the queue. So who has nothing else to
+ * do looks on first, for about as long as a wake-up takes and less and less often: the other end keeps
+ * the cache lines meanwhile, and several values, or slots, gather. Whether it pays is learnt: each look
+ * in vain doubles the waits that go without one, each that paid halves them. A hand-over has nothing to
+ * look at: both ends would look on.
+ */
+enum { LOOK_ON = 20000 /* ns */, GAP = 16, GAP_MAX = 64, DOUBTS = 3, DOUBTS_MAX = 6 };
+
+static bool can_go_on(const weft_queue *q, enum side side)
+{
+    uint32_t length = load_relaxed(&q->_length);
+    return load_relaxed(&q->_producers) == 0 ||
+           (side == GET ? length > 0 : length <= q->_count - (q->_count + 3) / 4);
+}
+
+static bool has_work(const struct weft__worker *worker)
+{
+    return worker && (worker->first || worker->unstarted || load_relaxed(&worker->inbox));
+}
+
+/* With the spin bit held. true: it was let go meanwhile, so all may have changed. */
+static bool look_on(weft_queue *q, enum side side, struct weft__task *self, weft_deadline *deadline)
+{
+    if (deadline->ns == 0 || q->_count == 0 || weft__rt.seeded ||
+        load_relaxed(&weft__solo.state) != WEFT__SOLO_OFF || has_work(self->worker))
+        return false;
+    if (q->_skips[side] > 0) {
+        q->_skips[side]--;
+        return false;
+    }
+    weft__word_unlock(&q->_word);
+    int64_t now = weft__now(), until = now + LOOK_ON;
+    if (deadline->ns < 0)
+        deadline->ns = weft__deadline_at(*deadline); /* the call begins to wait here */
+    until = deadline->ns < until ? deadline->ns : until;
+    until = self->bound < until ? self->bound : until;
+    bool pays = false;
+    for (unsigned gap = GAP; !pays && now < until && !has_work(self->worker); now = weft__now()) {
+        for (unsigned i = 0; i < gap; i++)
+            cpu_relax();
+        gap = gap < GAP_MAX ? gap * 2 : gap;
+        pays = can_go_on(q, side);
+    }
+    weft__word_lock(&q->_word);
+    if (!pays && q->_doubts[side] < DOUBTS_MAX)
+        q->_doubts[side]++;
+    else if (pays && q->_doubts[side] > 0)
+        q->_doubts[side]--;
+    q->_skips[side] = (uint8_t)((1u << q->_doubts[side]) - 1);
+    return true;
+}
+
 /* -- slots ---------------------------------------------------------------------------------------- */
 
 struct entry {
@@ -248,6 +303,15 @@ static always_inline void leave(weft_queue *q, struct weft__task *woken)
 static noinline int wait_for(enum side side, weft_queue *q, struct waiter *waiter,
                              struct weft__task *self, weft_deadline deadline)
 {
+    if (look_on(q, side, self, &deadline)) {
+        struct weft__task *woken = NULL;
+        int r = side == GET ? try_get(q, waiter->node.value, &woken)
+                            : try_put(q, waiter->node.value, waiter->priority, &woken);
+        if (r != -EAGAIN) {
+            leave(q, woken);
+            return r;
+        }
+    }
     int r = weft__wait_on(&q->_word, side == GET ? getters(q) : putters(q), &waiter->node, self,
                           deadline, side == GET ? "get" : "put", q);
     return r < 0 ? r : waiter->node.result;
@@ -412,6 +476,8 @@ int weft_queue_init(weft_queue *queue, void *slots, uint32_t count, uint32_t siz
         ._size = size,
         ._producers = 1,
         ._slots = slots,
+        ._doubts = { DOUBTS, DOUBTS },
+        ._skips = { (1u << DOUBTS) - 1, (1u << DOUBTS) - 1 },
     };
     return 0;
 }
