@@ -474,6 +474,8 @@ void weft__tick(struct weft__worker *worker)
     if (unlikely(load_relaxed(&worker->timers)))
         weft__timers_drain(worker);
     fire_timers(worker, now);
+    if (weft__deque_length(&worker->own) > 0) /* others push there */
+        worker->unstarted = true;
     if (now - worker->polled > POLL_EVERY) {
         worker->polled = now;
         weft__poll(worker, 0);

@@ -693,6 +693,34 @@ TEST(many_tasks_at_once)
     weft_group_fini(&g);
 }
 
+static int yields, ended;
+
+static int yield_until_ended(void *arg)
+{
+    (void)arg;
+    for (; !LOAD(ended); ADD(yields, 1))
+        weft_yield();
+    return 0;
+}
+
+static int end_it(void *arg)
+{
+    (void)arg;
+    STORE(ended, 1);
+    return 0;
+}
+
+TEST(a_task_from_outside_starts_beside_one_that_only_yields)
+{
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, WEFT_ONE_WORKER));
+    CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, yield_until_ended, NULL), 0);
+    UNTIL(LOAD(yields) > 0);
+    CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, end_it, NULL), 0);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
 static void fini_with_a_live_task(void *arg)
 {
     weft_group g;
