@@ -9,17 +9,20 @@
 
 #include "io/io.h"
 
-static weft__spin spin; /* of the list; handlers walk it without */
+static weft__spin spin;     /* of the list; handlers walk it without */
+static weft__spin awaiting; /* one at a time moves the phase */
 static weft_signal *first;
 static uint64_t caught;
 static struct sigaction before[65];
-static uint32_t walking;    /* atomic: handlers in the list */
+static uint32_t walking[2]; /* atomic: handlers in the list, by the phase in which they began */
+static uint32_t phase;      /* atomic */
 static uint64_t generation; /* of the runtime in whose process they are */
 
 static void on_signal(int signo)
 {
     int *at = weft__sys_errno(), saved = *at;
-    __atomic_fetch_add(&walking, 1, __ATOMIC_SEQ_CST);
+    uint32_t *count = &walking[load_seq_cst(&phase) & 1];
+    __atomic_fetch_add(count, 1, __ATOMIC_SEQ_CST);
     for (weft_signal *s = load_acquire(&first); s; s = load_acquire(&s->_next)) {
         if (s->_wanted >> (signo - 1) & 1) {
             uint64_t one = 1;
@@ -27,7 +30,7 @@ static void on_signal(int signo)
             weft__sys_write(s->_fd, &one, sizeof one);
         }
     }
-    __atomic_fetch_sub(&walking, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_sub(count, 1, __ATOMIC_SEQ_CST);
     *at = saved;
 }
 
@@ -146,6 +149,20 @@ int weft_signal_serve(weft_signal *signal, weft_signal_fn *fn, void *arg, weft_d
     return r;
 }
 
+/* A handler may still be looking at what has just been taken out. Those that begin now count for the next
+ * phase, so that signals without end do not keep us; twice, for one that read the phase before the first
+ * turn and counted itself after it. */
+static void await_walkers(void)
+{
+    weft__spin_lock(&awaiting);
+    for (int turn = 0; turn < 2; turn++) {
+        uint32_t old = __atomic_fetch_add(&phase, 1, __ATOMIC_SEQ_CST);
+        while (load_seq_cst(&walking[old & 1]))
+            weft__sys_sched_yield();
+    }
+    weft__spin_unlock(&awaiting);
+}
+
 void weft_signal_fini(weft_signal *signal)
 {
     if (!signal->_wanted)
@@ -153,7 +170,9 @@ void weft_signal_fini(weft_signal *signal)
     weft__spin_lock(&spin);
     if (generation != weft__rt.generation) { /* a fork's child: handlers that ran are not here */
         generation = weft__rt.generation;
-        store_relaxed(&walking, 0);
+        store_relaxed(&walking[0], 0);
+        store_relaxed(&walking[1], 0);
+        weft__spin_unlock(&awaiting);
     }
     weft_signal **at = &first;
     while (*at && *at != signal)
@@ -162,8 +181,7 @@ void weft_signal_fini(weft_signal *signal)
         store_release(at, signal->_next);
     restore_unwanted();
     weft__spin_unlock(&spin);
-    while (load_seq_cst(&walking)) /* a handler may still be looking at it */
-        weft__sys_sched_yield();
+    await_walkers();
     weft__sys_close(signal->_fd);
     *signal = (weft_signal){ 0 };
 }
