@@ -20,7 +20,10 @@ static int next_value;
 static unsigned char put[VALUES], got[VALUES];
 static long taken[8];
 
-enum sort { PUT, GET, LOCK, SEMAPHORE, EVENT, TIME };
+enum sort { PUT, GET, LOCK, SEMAPHORE, TASK, EVENT, TIME };
+static const enum sort mix[] = { PUT,  PUT,  PUT,       PUT,       GET,  GET,   GET, GET,
+                                 LOCK, LOCK, SEMAPHORE, SEMAPHORE, TASK, EVENT, TIME };
+static weft_task crew[CREW]; /* those that may be cancelled */
 
 static void hold(int *count, int most, uint64_t *state)
 {
@@ -53,6 +56,7 @@ static void follow(const struct weft_case *c, enum sort sort, int where, int val
         hold(&inside[2], 2, state);
         CHECK_EQ(weft_semaphore_release(&sem, 1), 0);
         break;
+    case TASK: CHECK(c->result == 0 || c->result == -EDEADLK); break; /* -EDEADLK: itself */
     default: CHECK_EQ(c->result, 0);
     }
 }
@@ -62,11 +66,13 @@ static int choose_often(uint64_t *state, long rounds)
     for (long i = 0; i < rounds; i++) {
         struct weft_case on[CASES];
         enum sort sorts[CASES];
+        struct weft_exit how = { .size = sizeof how, .result = NONE };
+        weft_task task;
         int values[CASES], where[CASES], n = (int)(draw(state) % CASES) + 1;
         for (int k = 0; k < n; k++) {
             where[k] = (int)(draw(state) % QUEUES);
             values[k] = NONE;
-            switch (sorts[k] = "\0\0\0\0\1\1\1\1\2\2\3\3\4\5"[draw(state) % 14]) {
+            switch (sorts[k] = mix[draw(state) % 15]) {
             case PUT:
                 CHECK_LT(values[k] = ADD(next_value, 1), VALUES);
                 on[k] = weft_on_put(&queues[where[k]], &values[k], sizeof values[k]);
@@ -74,6 +80,10 @@ static int choose_often(uint64_t *state, long rounds)
             case GET: on[k] = weft_on_get(&queues[where[k]], &values[k], sizeof values[k]); break;
             case LOCK: on[k] = weft_on_lock(&locks[where[k] % 2]); break;
             case SEMAPHORE: on[k] = weft_on_semaphore(&sem); break;
+            case TASK:
+                __atomic_load(&crew[draw(state) % CREW].id, &task.id, __ATOMIC_ACQUIRE);
+                on[k] = weft_on_task(task, &how);
+                break;
             case EVENT: on[k] = weft_on_event(&event); break;
             default: on[k] = weft_on_time(weft_after((weft_span)(draw(state) % 400) * WEFT_US));
             }
@@ -83,6 +93,7 @@ static int choose_often(uint64_t *state, long rounds)
         for (int k = 0; k < n; k++)
             if (k != chose && sorts[k] == GET)
                 CHECK_EQ(values[k], NONE);
+        CHECK(how.result == NONE || (chose >= 0 && sorts[chose] == TASK));
         if (chose == -ECANCELED)
             return chose;
         if (chose >= 0)
@@ -116,11 +127,11 @@ static void *work_foreign(void *arg)
 
 static int cancel_one(void *arg)
 {
-    weft_task *tasks = arg;
+    (void)arg;
     for (int i = 0; i < CREW; i++)
         if (i % 2) {
             int r = weft_sleep(weft_after((weft_span)i * 300 * WEFT_US));
-            weft_task_cancel(tasks[i]);
+            weft_task_cancel(crew[i]);
             if (r < 0)
                 return r;
         }
@@ -133,7 +144,6 @@ TEST_LONG(selects_lose_and_double_nothing, 60)
     rounds = rounds < 25000 ? rounds : 25000; /* as many values as there are */
     uint64_t seed = t->seed ? t->seed : (uint64_t)time(NULL) * 1000003u + (uint64_t)getpid();
     const char *again = getenv("WEFT_TEST_SEED");
-    weft_task tasks[CREW];
     pthread_t foreign[FOREIGN];
     weft_group g;
     int value = 0, n = 0;
@@ -149,11 +159,13 @@ TEST_LONG(selects_lose_and_double_nothing, 60)
     for (int i = 0; i < CREW; i++)
         CHECK_OK(weft_group_spawn(&g, i % 4 ? WEFT_COROUTINE : WEFT_THREAD, work, &jobs[n++]));
     for (int i = 0; i < CREW; i++) {
-        struct weft_spawn more = { .size = sizeof more, .task = &tasks[i] };
+        weft_task task;
+        struct weft_spawn more = { .size = sizeof more, .task = &task };
         CHECK_OK(weft_group_spawn_with(&g, i % 4 ? WEFT_COROUTINE : WEFT_THREAD, work, &jobs[n++],
                                        &more));
+        __atomic_store(&crew[i].id, &task.id, __ATOMIC_RELEASE);
     }
-    CHECK_OK(weft_group_spawn(&g, WEFT_COROUTINE, cancel_one, tasks));
+    CHECK_OK(weft_group_spawn(&g, WEFT_COROUTINE, cancel_one, NULL));
     for (int i = 0; i < FOREIGN && !t->seed; i++)
         CHECK_EQ(pthread_create(&foreign[i], NULL, work_foreign, &jobs[n++]), 0);
     for (int i = 0; i < FOREIGN && !t->seed; i++)
