@@ -6,7 +6,7 @@
 #include "debug/log.h"
 #include "io/io.h"
 #include "sched/task.h"
-#include "sync/sync.h"
+#include "sync/hold.h"
 
 __attribute__((constructor)) static void assemble(void)
 {
@@ -18,7 +18,7 @@ __attribute__((constructor)) static void assemble(void)
     weft__event_lost = weft__conn_lost;
     weft__wait_closes = weft__deadlock_look;
     weft__nothing_moves = weft__deadlock_of_all;
-    weft__locks_abandon = weft__lock_abandon_all;
-    weft__locks_lose = weft__lock_lose_all;
+    weft__holds_abandon = weft__abandon_holds;
+    weft__holds_lose = weft__lose_holds;
     weft__run_entered = weft__handlers_install;
 }

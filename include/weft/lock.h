@@ -19,14 +19,13 @@ typedef struct weft_lock { /* private; 96 bytes; zeroed memory is a valid privat
     uint32_t _word;        /* spin, held, waiters */
     uint32_t _flags;
     struct weft__task *_owner;
-    const void *_place;   /* where it was taken */
-    void *_first, *_last; /* waiters; shared: links of the robust list, which must lie here */
-    struct weft_lock *_next_held; /* of the owner's */
-    uint64_t _reserved[6];
+    uint32_t _depth, _sort; /* an rlock's */
+    void *_first, *_last;   /* waiters; shared: links of the robust list, which must lie here */
+    uint64_t _reserved[7];
 } weft_lock;
 
 /* clang-format off */
-#define WEFT_LOCK_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 } }
+#define WEFT_LOCK_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0, 0 } }
 /* clang-format on */
 
 /* Prepare a lock.

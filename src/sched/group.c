@@ -567,7 +567,7 @@ static void run_inline(struct weft__task *self, const struct weft__closure *clos
     struct weft__member *below = self->member;
     struct weft__defer *defers = self->defers;
     struct weft__local_value *locals = self->locals;
-    struct weft_lock *held = self->held;
+    uint32_t held = self->held;
     const char *site = self->site;
     self->member = &member;
     self->defers = NULL;
@@ -580,7 +580,7 @@ static void run_inline(struct weft__task *self, const struct weft__closure *clos
     int result = weft__call_sealed(closure->fn, arg);
     if (unlikely(generation != weft__rt.generation))
         weft__sys_exit(0); /* in a fork's child: the waiter is not here */
-    if (unlikely(self->defers || self->locals || self->held != held || weft__rt.hooks_count))
+    if (unlikely(self->defers || self->locals || self->held > held || weft__rt.hooks_count))
         weft__task_finish(self, held);
     store_relaxed(&self->site, site);
     self->locals = locals;

@@ -751,7 +751,7 @@ static void fork_parent(void)
     weft__spin_drop(&start_spin);
 }
 
-void (*weft__locks_lose)(struct weft__task *task);
+void (*weft__holds_lose)(struct weft__task *task);
 
 /* All others are not here: their handles are stale, nobody can wake them, their locks are free again
  * and say so. */
@@ -768,7 +768,7 @@ static void lose(struct weft__task *task, void *caller)
     task->queued = NULL;
     task->worker = NULL; /* nor can anything be sent to it */
     if (task->held)
-        weft__locks_lose(task);
+        weft__holds_lose(task);
 }
 
 /* The child is the caller alone. Its runtime is off and starts afresh; what the parent's workers had

@@ -340,11 +340,11 @@ static void hooks_end(void)
             hooks[i].on_end(hooks[i].ctx);
 }
 
-void (*weft__locks_abandon)(struct weft__task *task, struct weft_lock *before);
+void (*weft__holds_abandon)(struct weft__task *task, uint32_t before);
 
-void weft__task_finish(struct weft__task *self, struct weft_lock *before)
+void weft__task_finish(struct weft__task *self, uint32_t before)
 {
-    if (likely(!self->defers && !self->locals && self->held == before && !weft__rt.hooks_count))
+    if (likely(!self->defers && !self->locals && self->held <= before && !weft__rt.hooks_count))
         return;
     int64_t bound = self->bound; /* an inlined task's is its waiter's */
     self->shield++;              /* whoever cleans up may wait */
@@ -359,8 +359,8 @@ void weft__task_finish(struct weft__task *self, struct weft_lock *before)
     hooks_end();
     self->shield--;
     self->bound = bound;
-    if (self->held != before)
-        weft__locks_abandon(self, before);
+    if (self->held > before)
+        weft__holds_abandon(self, before);
 }
 
 /* -- names and words ------------------------------------------------------------------------------- */

@@ -59,6 +59,25 @@ struct weft__member {
     bool linked;
 };
 
+/* What a task holds, the latest last: the object's address, its sort in the low bits, and where it was
+ * taken. Only the task itself changes it, or who hands something over to it while it is parked; anyone
+ * may read the first WEFT__HOLDS, and finds at worst something stale. */
+enum weft__hold_sort {
+    WEFT__HOLDS_LOCK,
+    WEFT__HOLDS_RLOCK,
+    WEFT__HOLDS_WRITE, /* a rwlock, for writing */
+    WEFT__HOLDS_READ,  /* and for reading; as many times as it has come in */
+    WEFT__HOLDS_ONCE,  /* runs its function */
+    WEFT__HOLD_SORTS
+};
+
+struct weft__hold {
+    uintptr_t what;
+    const void *place;
+};
+
+enum { WEFT__HOLDS = 4 };
+
 struct weft__wait_node;
 struct weft__queued;
 struct weft__local_value;
@@ -99,7 +118,10 @@ struct weft__task {
     uint32_t cancel_queued;
     uint32_t kind;
 
-    struct weft_lock *held; /* locks it holds, last taken first */
+    uint32_t held;         /* how many objects it holds */
+    uint32_t held_room;    /* of held_more */
+    uint32_t held_unnoted; /* for which there was no memory: nobody gives these on */
+    struct weft__hold holds[WEFT__HOLDS], *held_more;
     struct weft__defer *defers;
     struct weft__local_value *locals;
     struct weft__strand *strand; /* it runs on its stack: sched/strand.h; NULL: on its own */
@@ -271,8 +293,8 @@ const char *weft__task_state(const struct weft__task *task); /* "running", "read
 void weft__task_ended(struct weft__task *task);              /* a kept one: wake its joiners */
 void weft__record_birth(struct weft__task *task);            /* once for each place: see task.c */
 struct weft__task *weft__task_at(uint32_t slot);             /* a slot just taken from os/stack */
-/* Defers, locals, hooks, after fn; then locks, but those that were held before it: from `before` on. */
-void weft__task_finish(struct weft__task *self, struct weft_lock *before);
+/* Defers, locals, hooks, after fn; then what it still holds, but the `before` that were held before fn. */
+void weft__task_finish(struct weft__task *self, uint32_t before);
 void weft__cancel_deliver(struct weft__task *task); /* end its wait, if it waits */
 void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx); /* live ones */
 cold int weft__failed(int err, const char *format, ...)
@@ -371,8 +393,8 @@ uint32_t weft__draw(uint32_t count); /* 0 .. count - 1: by the chooser, or at ra
 struct weft__worker *weft__place(void); /* the less loaded of two workers drawn */
 uint64_t weft__live(void);              /* tasks spawned and not ended */
 void weft__rest_notice(void);
-extern void (*weft__locks_abandon)(struct weft__task *task, struct weft_lock *before); /* likewise */
-extern void (*weft__locks_lose)(struct weft__task *task); /* it is lost in a fork */
+extern void (*weft__holds_abandon)(struct weft__task *task, uint32_t before); /* likewise */
+extern void (*weft__holds_lose)(struct weft__task *task); /* it is lost in a fork */
 void weft__fork_watch(void);            /* once, when the program or the library is loaded */
 extern void (*weft__run_entered)(void); /* filled by assembly.c: weft_run has the runtime */
 

@@ -74,7 +74,7 @@ static void foreign_end(void *value)
         return;
     weft__locals_destroy(task);
     if (task->held)
-        weft__locks_abandon(task, NULL);
+        weft__holds_abandon(task, 0);
     weft__current = NULL;
     __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
     store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8);
@@ -126,7 +126,7 @@ static void *thread_main(void *arg)
     self->result = self->fn(self->arg);
     if (unlikely(generation != weft__rt.generation))
         weft__sys_exit(0); /* in a fork's child: the group is not here */
-    weft__task_finish(self, NULL);
+    weft__task_finish(self, 0);
     weft__current = NULL;
     weft__group_left(&self->base, self->result);
     weft__group_keep(self);

@@ -198,7 +198,7 @@ static void coroutine_main(void *handed)
         if (unlikely(generation != weft__rt.generation))
             weft__sys_exit(0); /* in a fork's child this was the last thread */
         self->result = result;
-        weft__task_finish(self, NULL);
+        weft__task_finish(self, 0);
         weft_group *group = self->base.group;
         weft__count_end(worker);
         if (unlikely(self->base.linked || result < 0 || self->flags & WEFT__KEEP))

@@ -1,7 +1,7 @@
 /* cond.c - wait with a lock let go. The waiter is queued before the lock is, so no signal is missed. */
 #include <weft/cond.h>
 
-#include "sync/sync.h"
+#include "sync/lock.h"
 
 static struct weft__wait_queue queue(weft_cond *cond)
 {

@@ -128,6 +128,38 @@ TEST_EACH_KIND(a_lock_left_behind_is_reported_and_recovered)
     weft_group_fini(&g);
 }
 
+static weft_lock many[40];
+
+static int hold_many(void *arg)
+{
+    for (size_t i = 0; i < 40; i++)
+        weft_lock_enter(&many[i * 7 % 40]);
+    for (size_t i = 0; i < 40; i++)
+        if (!arg || i % 3)
+            weft_lock_leave(&many[i]);
+    return 0;
+}
+
+TEST_EACH_KIND(a_task_may_hold_many_and_what_it_leaves_is_recovered)
+{
+    weft_group g;
+    kind = t->kind;
+    weft_reporter_set(hear, NULL);
+    CHECK_OK(weft_group_init(&g, 0));
+    spawn(&g, hold_many, NULL);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_STR(said, "");
+    spawn(&g, hold_many, &g);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_SAYS(said, "ended while holding lock");
+    for (int i = 0; i < 40; i++) {
+        CHECK_EQ(weft_lock_acquire(&many[i], weft_at_once()), i % 3 ? 0 : WEFT_RECOVERED);
+        weft_lock_leave(&many[i]);
+        weft_lock_fini(&many[i]);
+    }
+    weft_group_fini(&g);
+}
+
 static weft_cond cond = WEFT_COND_INIT;
 static int waiting, woken;
 

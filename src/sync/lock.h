@@ -1,0 +1,57 @@
+/* sync/lock.h - the short ways into and out of a lock, which rlock and cond share. */
+#ifndef WEFT_SYNC_LOCK_H
+#define WEFT_SYNC_LOCK_H
+
+#include <weft/lock.h>
+
+#include "sync/hold.h"
+#include "sync/sync.h"
+
+enum {
+    WEFT__HELD = 2,
+    WEFT__WAITERS = 4,
+    WEFT__LOST = 8
+}; /* LOST: its owner ended; tell the next */
+
+int weft__lock_take_slowly(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
+                           const char *reason, const void *place);
+void weft__lock_hand_over(weft_lock *lock, uint32_t lost);
+
+/* From `from` to `to`, if that is what the word is. */
+static inline bool weft__word_swap(uint32_t *word, uint32_t from, uint32_t to, int order)
+{
+    if (weft__solo_enter()) {
+        bool same = load_relaxed(word) == from;
+        if (same)
+            store_relaxed(word, to);
+        weft__solo_leave();
+        return same;
+    }
+    return __atomic_compare_exchange_n(word, &from, to, false, order, __ATOMIC_RELAXED);
+}
+
+static inline void weft__lock_own(weft_lock *lock, struct weft__task *self, const void *place)
+{
+    store_relaxed(&lock->_owner, self);
+    weft__hold(self, lock, (enum weft__hold_sort)lock->_sort, place);
+}
+
+/* place: of the caller's call, for reports. */
+static inline bool weft__lock_take_free(weft_lock *lock, struct weft__task *self, const void *place)
+{
+    bool taken = weft__word_swap(&lock->_word, 0, WEFT__HELD, __ATOMIC_ACQUIRE);
+    if (likely(taken))
+        weft__lock_own(lock, self, place);
+    return taken;
+}
+
+/* By its owner. */
+static inline void weft__lock_let_go(weft_lock *lock, struct weft__task *self)
+{
+    weft__unhold(self, lock, (enum weft__hold_sort)lock->_sort);
+    store_relaxed(&lock->_owner, (struct weft__task *)NULL);
+    if (unlikely(!weft__word_swap(&lock->_word, WEFT__HELD, 0, __ATOMIC_RELEASE)))
+        weft__lock_hand_over(lock, 0);
+}
+
+#endif
