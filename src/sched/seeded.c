@@ -223,8 +223,8 @@ void weft__seeded_wait(struct weft__task *self, uint64_t ticket, int64_t until)
         bool open = weft__wait_is_open(load_relaxed(&self->wait));
         if (step(!open) || open != weft__wait_is_open(load_relaxed(&self->wait)))
             continue;
-        if (now >= until && weft__claim(self, ticket, WEFT__TIMED_OUT))
+        if (open && now >= until && weft__claim(self, ticket, WEFT__TIMED_OUT))
             continue;
-        pass_time(until);
+        pass_time(open ? until : INT64_MAX); /* claimed: whoever did so may take his time */
     }
 }
