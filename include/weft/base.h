@@ -23,6 +23,14 @@
 #define WEFT_MUST            __attribute__((warn_unused_result))
 #define WEFT_PRINTF(fmt, at) __attribute__((format(printf, fmt, at)))
 
+/* A block with an object taken: enter(object) before, end(&object) when it is left. n: a number of its
+ * own for the names, so that blocks nest without shadows. */
+#define WEFT__WITH(type, end, object, enter, n) WEFT__WITH_NAMED(type, end, object, enter, n)
+#define WEFT__WITH_NAMED(type, end, object, enter, n)                                   \
+    for (type * weft__with_##n __attribute__((cleanup(end))) = (object),                \
+                               *weft__in_##n = (enter(weft__with_##n), weft__with_##n); \
+         weft__in_##n; weft__in_##n = NULL)
+
 /* Acquired, but the last owner ended while holding it: what it protects may be half-changed. */
 #define WEFT_RECOVERED 1
 

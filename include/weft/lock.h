@@ -1,9 +1,11 @@
 /* weft/lock.h - mutual exclusion for tasks of any kind.
  *
  *     static weft_lock lock = WEFT_LOCK_INIT;
- *     weft_lock_enter(&lock);
- *     total += n;
- *     weft_lock_leave(&lock);
+ *     weft_with_lock(&lock) {
+ *         if (closed)
+ *             return -EPIPE; // lets it go, as every way out does
+ *         total += n;
+ *     }
  *
  * Waiters are served in the order they came: a release hands the lock over. Lock and release cost no
  * more than a pthread mutex's; a waiting coroutine never blocks its worker. */
@@ -74,6 +76,16 @@ WEFT_API bool weft_lock_is_held(const weft_lock *lock);
  * Cancels   no.   Since 0.1
  */
 WEFT_API void weft_lock_fini(weft_lock *lock);
+
+static inline void weft__lock_end(weft_lock **lock)
+{
+    weft_lock_leave(*lock);
+}
+
+/* weft_with_lock(lock) { ... }: enter, the block, leave, on whatever way the block is left: its end,
+ * return, goto, break and continue (which leave this block and no loop around it), a C++ exception. */
+#define weft_with_lock(lock) \
+    WEFT__WITH(weft_lock, weft__lock_end, lock, weft_lock_enter, __COUNTER__)
 
 WEFT_END
 #endif

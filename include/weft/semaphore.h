@@ -1,4 +1,10 @@
-/* weft/semaphore.h - a counter: acquire takes one and waits for it if there is none. */
+/* weft/semaphore.h - a counter: acquire takes one and waits for it if there is none.
+ *
+ *     static weft_semaphore connections = WEFT_SEMAPHORE_INIT_BOUNDED(5, 5);
+ *     int r;
+ *     weft_with_semaphore(&connections, weft_after(WEFT_SEC), &r)
+ *         query(); // five at a time
+ */
 #ifndef WEFT_SEMAPHORE_H
 #define WEFT_SEMAPHORE_H
 
@@ -15,7 +21,8 @@ typedef struct weft_semaphore { /* private; 64 bytes; zeroed: private, value 0, 
 } weft_semaphore;
 
 /* clang-format off */
-#define WEFT_SEMAPHORE_INIT(value) { 0, 0, value, 0, 0, 0, { 0, 0, 0, 0 } }
+#define WEFT_SEMAPHORE_INIT(value) WEFT_SEMAPHORE_INIT_BOUNDED(value, 0)
+#define WEFT_SEMAPHORE_INIT_BOUNDED(value, max) { 0, 0, value, max, 0, 0, { 0, 0, 0, 0 } }
 /* clang-format on */
 
 /* Prepare a semaphore.
@@ -54,6 +61,24 @@ WEFT_API uint32_t weft_semaphore_value(const weft_semaphore *sem);
  * Cancels   no.   Since 0.1
  */
 WEFT_API void weft_semaphore_fini(weft_semaphore *sem);
+
+static inline weft_semaphore *weft__semaphore_begin(weft_semaphore *sem, weft_deadline deadline,
+                                                    int *result)
+{
+    return (*result = weft_semaphore_acquire(sem, deadline)) == 0 ? sem : NULL;
+}
+
+static inline void weft__semaphore_end(weft_semaphore **sem)
+{
+    if (*sem)
+        (void)weft_semaphore_release(*sem, 1);
+}
+
+/* weft_with_semaphore(sem, deadline, &result) { ... }: what acquire returns goes to result; the block
+ * runs if that is 0, and gives back what was taken on whatever way it is left (see weft_with_lock). */
+#define weft_with_semaphore(sem, deadline, result)                                                \
+    WEFT__WITH(weft_semaphore, weft__semaphore_end, weft__semaphore_begin(sem, deadline, result), \
+               (void), __COUNTER__)
 
 WEFT_END
 #endif
