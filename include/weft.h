@@ -6,6 +6,7 @@
 #ifndef WEFT_H
 #define WEFT_H
 
+#include <weft/barrier.h>   /* a place where tasks meet */
 #include <weft/base.h>      /* version, errors and their words, memory, reports */
 #include <weft/cond.h>      /* condition variable */
 #include <weft/conn.h>      /* connections, and serving them */
@@ -20,9 +21,12 @@
 #include <weft/log.h>       /* lines that say what a program does */
 #include <weft/name.h>      /* names of hosts, services and protocols */
 #include <weft/offload.h>   /* blocking calls while only the caller waits */
+#include <weft/once.h>      /* something done exactly once */
 #include <weft/operation.h> /* calls that go on while their caller does something else */
 #include <weft/queue.h>     /* values from task to task */
+#include <weft/rlock.h>     /* a lock that its owner may take again */
 #include <weft/runtime.h>   /* run and stop the runtime, workers */
+#include <weft/rwlock.h>    /* many readers or one writer */
 #include <weft/select.h>    /* wait for the first of several */
 #include <weft/selector.h>  /* many descriptors, one wait */
 #include <weft/semaphore.h> /* a counter to wait for */

@@ -4,6 +4,7 @@
 
 #include <weft/base.h>
 #include <weft/lock.h>
+#include <weft/rlock.h>
 
 WEFT_BEGIN
 
@@ -34,6 +35,14 @@ WEFT_API int weft_cond_init(weft_cond *cond, unsigned flags);
  * Cancels   yes.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_cond_wait(weft_cond *cond, weft_lock *lock, weft_deadline deadline);
+
+/* The same with an rlock: it is let go however often the caller has taken it, and as often taken again.
+ * Returns   as weft_cond_wait
+ * Context   task or thread
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_cond_wait_rlock(weft_cond *cond, weft_rlock *rlock,
+                                            weft_deadline deadline);
 
 /* Wake the first who waits; wake all. Without a waiter nothing happens.
  * Returns   how many were woken

@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "debug/dump.h"
 #include "sched/wait.h"
+#include "sync/hold.h"
 
 struct page {
     int fd, error;
@@ -91,6 +92,11 @@ void weft__describe(struct weft__task *task, char *out, size_t room)
     if (waits)
         weft__text_add(&text, " for %.3f s",
                        (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
+    for (uint32_t i = 0; i < WEFT__HOLDS && i < load_relaxed(&task->held); i++) {
+        uintptr_t what = load_relaxed(&task->holds[i].what);
+        weft__text_add(&text, ", holds %s %p taken at %p", weft__hold_name(what),
+                       weft__hold_object(what), load_relaxed(&task->holds[i].place));
+    }
     if (load_relaxed(&task->name[0]) && site) {
         weft__sys_copy_text(name, sizeof name, site);
         weft__text_add(&text, ", spawned as %s", name);

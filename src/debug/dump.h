@@ -8,7 +8,7 @@ struct weft__task;
 
 void weft__dump(int fd);
 
-/* One task in words: kind, name, what it waits for and since when, where it was spawned. */
+/* One task in words: kind, name, what it waits for and since when, what it holds, where it was spawned. */
 void weft__describe(struct weft__task *task, char *out, size_t room);
 
 /* SIGQUIT prints all tasks, a stack overflow is named. Only over the default action. */

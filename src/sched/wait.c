@@ -98,8 +98,7 @@ static void pass_on(const struct weft__wait_node *node, struct weft__task *block
         store_relaxed(&node->task->blocker, blocker);
 }
 
-/* Out of the queue, without having been served: who comes next has the same before it. */
-static void give_way(struct weft__wait_queue q, struct weft__wait_node *node)
+void weft__give_way(struct weft__wait_queue q, struct weft__wait_node *node)
 {
     if (node->next && !node->several)
         pass_on(node, load_relaxed(&node->task->blocker));
@@ -124,9 +123,9 @@ int weft__wait_named(struct weft__task *self, uint64_t ticket, struct weft__task
     return weft__wait(self, ticket, deadline, reason, self->object);
 }
 
-int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
-                   struct weft__task *self, struct weft__task *owner, weft_deadline deadline,
-                   const char *reason, const void *object)
+int weft__wait_behind(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
+                      struct weft__task *self, struct weft__task *blocker, struct weft__task *owner,
+                      weft_deadline deadline, const char *reason, const void *object)
 {
     if (deadline.ns == 0) {
         weft__word_unlock(word);
@@ -134,12 +133,8 @@ int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_
     }
     node->task = self;
     node->several = false;
-    if (owner) {
-        const struct weft__wait_node *before = *q.last;
-        while (before && before->several)
-            before = before->prev;
-        weft__wait_names(self, before ? before->task : owner, object);
-    }
+    if (owner)
+        weft__wait_names(self, blocker, object);
     node->ticket = weft__wait_begin(self);
     weft__node_link(q, node);
     struct weft__queued queued;
@@ -150,7 +145,7 @@ int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_
     if (r < 0) {
         weft__word_lock(word);
         if (node->linked)
-            give_way(q, node);
+            weft__give_way(q, node);
         weft__word_unlock(word);
     }
     weft__queued_end(self);
@@ -159,12 +154,25 @@ int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_
     return r;
 }
 
-bool weft__is_waited_for(struct weft__wait_queue q)
+int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
+                   struct weft__task *self, struct weft__task *owner, weft_deadline deadline,
+                   const char *reason, const void *object)
 {
-    for (const struct weft__wait_node *node = *q.first; node; node = node->next)
-        if (load_relaxed(&node->task->wait) >> 3 == node->ticket >> 3) /* still the same turn */
-            return true;
-    return false;
+    const struct weft__wait_node *before = *q.last;
+    while (before && before->several)
+        before = before->prev;
+    return weft__wait_behind(word, q, node, self, before && owner ? before->task : owner, owner,
+                             deadline, reason, object);
+}
+
+bool weft__is_waited_for(uint32_t *word, struct weft__wait_queue q)
+{
+    weft__word_lock(word);
+    const struct weft__wait_node *node = *q.first;
+    while (node && load_relaxed(&node->task->wait) >> 3 != node->ticket >> 3) /* not the same turn */
+        node = node->next;
+    weft__word_unlock(word);
+    return node != NULL;
 }
 
 struct weft__wait_node *weft__claim_first(struct weft__wait_queue q)
@@ -178,7 +186,7 @@ struct weft__wait_node *weft__claim_first(struct weft__wait_queue q)
             node->result = 0;
             return node;
         }
-        give_way(q, node);
+        weft__give_way(q, node);
     }
     return NULL;
 }

@@ -188,15 +188,21 @@ static inline void weft__queued_end(struct weft__task *self)
 }
 
 /* Is there a waiter? Those that were lost in a fork are none. For fini. */
-bool weft__is_waited_for(struct weft__wait_queue q);
+bool weft__is_waited_for(uint32_t *word, struct weft__wait_queue q);
 
 /* With the spin bit held: queue the node (its value is set), let go, wait. On a negative result the
  * node has been taken out again.
- *   owner  NULL, or who must do something first: the owner of a lock, a task that is joined. Who waits
- *          names whom it waits for, and who closes a circle of endless waits finds that out here: then
- *          also -EDEADLK. With many waiters each names the one ahead of it, which is the owner when its
- *          turn comes; so a release has nothing to update. Not so with a select, which names nobody:
- *          each names the one ahead of it, and the select only when it has got the lock. */
+ *   owner    NULL, or who must do something first: the owner of a lock, a task that is joined. Who waits
+ *            names whom it waits for, and who closes a circle of endless waits finds that out here: then
+ *            also -EDEADLK.
+ *   blocker  whom it names: the owner, or who waits for it too and comes first */
+int weft__wait_behind(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
+                      struct weft__task *self, struct weft__task *blocker, struct weft__task *owner,
+                      weft_deadline deadline, const char *reason, const void *object);
+
+/* For what is handed to one after the other: with many waiters each names the one ahead of it, which is
+ * the owner when its turn comes; so a release has nothing to update. Not so with a select, which names
+ * nobody: each names the one ahead of it, and the select only when it has got the lock. */
 int weft__wait_for(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,
                    struct weft__task *self, struct weft__task *owner, weft_deadline deadline,
                    const char *reason, const void *object);
@@ -205,8 +211,12 @@ static inline int weft__wait_on(uint32_t *word, struct weft__wait_queue q,
                                 struct weft__wait_node *node, struct weft__task *self,
                                 weft_deadline deadline, const char *reason, const void *object)
 {
-    return weft__wait_for(word, q, node, self, NULL, deadline, reason, object);
+    return weft__wait_behind(word, q, node, self, NULL, NULL, deadline, reason, object);
 }
+
+/* With the spin bit held: out of the queue, without having been served: who comes next has the same
+ * before it. */
+void weft__give_way(struct weft__wait_queue q, struct weft__wait_node *node);
 
 /* A task that waits for its group waits for each task in it. */
 #define WEFT__ITS_TASKS ((struct weft__task *)1)

@@ -46,6 +46,17 @@ int weft_cond_wait(weft_cond *cond, weft_lock *lock, weft_deadline deadline)
     return again == WEFT_RECOVERED ? again : r;
 }
 
+int weft_cond_wait_rlock(weft_cond *cond, weft_rlock *rlock, weft_deadline deadline)
+{
+    if (!weft_rlock_is_held(rlock))
+        return -EPERM;
+    uint32_t depth = rlock->_lock._depth;
+    rlock->_lock._depth = 0;
+    int r = weft_cond_wait(cond, &rlock->_lock, deadline);
+    rlock->_lock._depth = depth;
+    return r;
+}
+
 int weft_cond_signal(weft_cond *cond)
 {
     weft__point("signal");
@@ -69,7 +80,7 @@ int weft_cond_broadcast(weft_cond *cond)
 
 void weft_cond_fini(weft_cond *cond)
 {
-    WEFT_BUG_ON(weft__is_waited_for(queue(cond)), "condition %p is torn down under a waiter",
-                (void *)cond);
+    WEFT_BUG_ON(weft__is_waited_for(&cond->_word, queue(cond)),
+                "condition %p is torn down under a waiter", (void *)cond);
     *cond = (weft_cond){ 0 };
 }

@@ -78,7 +78,7 @@ struct weft_case weft_on_event(weft_event *event)
 
 void weft_event_fini(weft_event *event)
 {
-    WEFT_BUG_ON(weft__is_waited_for(queue(event)), "event %p is torn down under a waiter",
-                (void *)event);
+    WEFT_BUG_ON(weft__is_waited_for(&event->_word, queue(event)),
+                "event %p is torn down under a waiter", (void *)event);
     *event = (weft_event){ 0 };
 }

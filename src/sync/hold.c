@@ -7,14 +7,24 @@
 #include "base/alloc.h"
 #include "base/report.h"
 
-enum { SORT = 7 }; /* objects lie at multiples of 8 */
-
 static const struct {
-    const char *name, *told;
+    const char *name, *told; /* a reader leaves nothing half-changed */
     void (*ended)(void *object), (*lost)(void *object);
 } sorts[WEFT__HOLD_SORTS] = {
     [WEFT__HOLDS_LOCK] = { "lock", "; the next owner is told", weft__lock_ended, weft__lock_lost },
+    [WEFT__HOLDS_RLOCK] = { "rlock", "; the next owner is told", weft__lock_ended, weft__lock_lost },
+    [WEFT__HOLDS_WRITE] = { "rwlock", "; the next owner is told", weft__writer_ended,
+                            weft__writer_lost },
+    [WEFT__HOLDS_READ] = { "rwlock for reading", "", weft__reader_ended, weft__reader_lost },
+    [WEFT__HOLDS_ONCE] = { "once", "; the next one runs it again", weft__once_ended,
+                           weft__once_lost },
 };
+
+const char *weft__hold_name(uintptr_t what)
+{
+    uintptr_t sort = what & WEFT__HOLD_SORT;
+    return sort < WEFT__HOLD_SORTS ? sorts[sort].name : "?";
+}
 
 static struct weft__hold *hold_at(struct weft__task *task, uint32_t n)
 {
@@ -72,11 +82,11 @@ void weft__abandon_holds(struct weft__task *task, uint32_t before)
 {
     while (task->held > before) {
         uintptr_t what = hold_at(task, task->held - 1)->what;
-        void *object = (void *)(what & ~(uintptr_t)SORT);
+        void *object = weft__hold_object(what);
         weft__report("weft: '%s' ended while holding %s %p%s\n", weft__task_name(task),
-                     sorts[what & SORT].name, object, sorts[what & SORT].told);
+                     sorts[what & WEFT__HOLD_SORT].name, object, sorts[what & WEFT__HOLD_SORT].told);
         store_relaxed(&task->held, task->held - 1);
-        sorts[what & SORT].ended(object);
+        sorts[what & WEFT__HOLD_SORT].ended(object);
     }
     if (before == 0)
         task->held_unnoted = 0;
@@ -86,6 +96,6 @@ void weft__lose_holds(struct weft__task *task)
 {
     for (; task->held > 0; task->held--) {
         uintptr_t what = hold_at(task, task->held - 1)->what;
-        sorts[what & SORT].lost((void *)(what & ~(uintptr_t)SORT));
+        sorts[what & WEFT__HOLD_SORT].lost(weft__hold_object(what));
     }
 }

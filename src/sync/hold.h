@@ -5,6 +5,13 @@
 
 #include "sched/task.h"
 
+enum { WEFT__HOLD_SORT = 7 }; /* objects lie at multiples of 8 */
+
+static inline void *weft__hold_object(uintptr_t what)
+{
+    return (void *)(what & ~(uintptr_t)WEFT__HOLD_SORT);
+}
+
 void weft__hold_more(struct weft__task *task, struct weft__hold hold);
 bool weft__unhold_slowly(struct weft__task *task, uintptr_t what);
 bool weft__holds(struct weft__task *task, const void *object, enum weft__hold_sort sort);
@@ -36,11 +43,16 @@ static inline bool weft__unhold(struct weft__task *task, const void *object,
     return true;
 }
 
+const char *weft__hold_name(uintptr_t what); /* of its sort */
+
 /* It ends: its holds but the first `before` are reported, and given on. */
 void weft__abandon_holds(struct weft__task *task, uint32_t before);
 void weft__lose_holds(struct weft__task *task); /* it is not in this child of a fork */
 
 /* By each sort of object: its holder has ended, or is not in this child, where nobody waits either. */
 void weft__lock_ended(void *lock), weft__lock_lost(void *lock);
+void weft__writer_ended(void *rwlock), weft__writer_lost(void *rwlock);
+void weft__reader_ended(void *rwlock), weft__reader_lost(void *rwlock);
+void weft__once_ended(void *once), weft__once_lost(void *once);
 
 #endif

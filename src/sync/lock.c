@@ -27,8 +27,8 @@ cold int weft__lock_take_slowly(weft_lock *lock, struct weft__task *self, weft_d
     weft__word_lock(&lock->_word);
     uint32_t word = load_relaxed(&lock->_word);
     if (!(word & WEFT__HELD)) {
-        weft__word_unlock_to(&lock->_word, WEFT__HELD | (lock->_first ? WEFT__WAITERS : 0u));
         weft__lock_own(lock, self, place);
+        weft__word_unlock_to(&lock->_word, WEFT__HELD | (lock->_first ? WEFT__WAITERS : 0u));
         return word & WEFT__LOST ? WEFT_RECOVERED : 0;
     }
     if (load_relaxed(&lock->_owner) == self) {
@@ -116,15 +116,15 @@ void weft_lock_enter(weft_lock *lock)
     struct weft__calm calm = weft__calm_begin(self);
     int r = weft__lock_take_slowly(lock, self, weft_never(), "lock", place);
     weft__calm_end(self, calm);
-    WEFT_BUG_ON(r == -EDEADLK, "'%s' enters lock %p, which it holds already", weft__task_name(self),
+    WEFT_BUG_ON(r == -EDEADLK, "'%s' enters lock %p, which it holds already", weft__caller_name(),
                 (void *)lock);
 }
 
 void weft_lock_leave(weft_lock *lock)
 {
     int r = weft_lock_release(lock);
-    WEFT_BUG_ON(r < 0, "'%s' leaves lock %p, which it does not hold",
-                weft__current ? weft__task_name(weft__current) : "thread", (void *)lock);
+    WEFT_BUG_ON(r < 0, "'%s' leaves lock %p, which it does not hold", weft__caller_name(),
+                (void *)lock);
 }
 
 bool weft_lock_is_held(const weft_lock *lock)

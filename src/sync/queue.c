@@ -548,8 +548,9 @@ bool weft_queue_is_full(const weft_queue *queue)
 
 void weft_queue_fini(weft_queue *queue)
 {
-    WEFT_BUG_ON(weft__is_waited_for(getters(queue)) || weft__is_waited_for(putters(queue)) ||
-                    weft__is_waited_for(joiners(queue)),
+    WEFT_BUG_ON(weft__is_waited_for(&queue->_word, getters(queue)) ||
+                    weft__is_waited_for(&queue->_word, putters(queue)) ||
+                    weft__is_waited_for(&queue->_word, joiners(queue)),
                 "queue %p is torn down under a waiter", (void *)queue);
     size_t slot = queue->_flags & WEFT_PRIORITY ? WEFT_PRIORITY_SLOT(queue->_size) : queue->_size;
     if (queue->_flags & OWN)

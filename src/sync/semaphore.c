@@ -83,7 +83,7 @@ uint32_t weft_semaphore_value(const weft_semaphore *sem)
 
 void weft_semaphore_fini(weft_semaphore *sem)
 {
-    WEFT_BUG_ON(weft__is_waited_for(queue(sem)), "semaphore %p is torn down under a waiter",
-                (void *)sem);
+    WEFT_BUG_ON(weft__is_waited_for(&sem->_word, queue(sem)),
+                "semaphore %p is torn down under a waiter", (void *)sem);
     *sem = (weft_semaphore){ 0 };
 }

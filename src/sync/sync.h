@@ -14,4 +14,10 @@ static inline int weft__object_flags(unsigned flags)
     return flags & ~(unsigned)WEFT_SHARED ? -EINVAL : flags & WEFT_SHARED ? -ENOTSUP : 0;
 }
 
+/* For reports. */
+static inline const char *weft__caller_name(void)
+{
+    return weft__current ? weft__task_name(weft__current) : "thread";
+}
+
 #endif

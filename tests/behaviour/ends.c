@@ -386,6 +386,41 @@ static int hold_for_ever(void *lock)
     return 0;
 }
 
+/* A lost task reads one, writes the other, holds an rlock twice and runs a once. */
+static weft_rlock lost_rlock;
+static weft_rwlock lost_read, lost_write;
+static weft_once lost_once;
+
+static int hold_all(void *lock)
+{
+    weft_with_rlock(&lost_rlock) weft_with_rlock(&lost_rlock) weft_with_read(&lost_read)
+        weft_with_write(&lost_write) return hold_for_ever(lock);
+    return 0;
+}
+
+static int hold_in_once(void *lock)
+{
+    return weft_once_run(&lost_once, hold_all, lock, weft_never());
+}
+
+static int one(void *arg)
+{
+    (void)arg;
+    return 1;
+}
+
+static void check_lost(void)
+{
+    CHECK_EQ(weft_rlock_acquire(&lost_rlock, weft_at_once()), WEFT_RECOVERED);
+    weft_rlock_leave(&lost_rlock);
+    CHECK(!weft_rlock_is_held(&lost_rlock));
+    CHECK_EQ(weft_rwlock_acquire_write(&lost_read, weft_at_once()), 0);
+    weft_rwlock_leave(&lost_read);
+    CHECK_EQ(weft_rwlock_acquire_write(&lost_write, weft_at_once()), WEFT_RECOVERED);
+    weft_rwlock_leave(&lost_write);
+    CHECK_EQ(weft_once_run(&lost_once, one, NULL, weft_at_once()), 1);
+}
+
 static void check_child(weft_lock *lost, weft_task stale)
 {
     CHECK_ERR(weft_task_join(stale, NULL, weft_never()), -ESRCH);
@@ -415,7 +450,7 @@ TEST_EACH_KIND_REAL(a_forked_child_uses_weft_afresh, "processes")
     struct weft_spawn more = { .size = sizeof more, .task = &task };
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK_OK(weft_group_init(&g, 0));
-    CHECK_EQ(weft_group_spawn_with(&g, t->kind, hold_for_ever, &lock, &more), 0);
+    CHECK_EQ(weft_group_spawn_with(&g, t->kind, hold_in_once, &lock, &more), 0);
     UNTIL(LOAD(page[0]) == 1);
     weft_lock_enter(&mine);
     for (int i = 0; i < 5; i++) {
@@ -424,6 +459,7 @@ TEST_EACH_KIND_REAL(a_forked_child_uses_weft_afresh, "processes")
             CHECK(weft_lock_is_held(&mine)); /* by the thread that forked */
             CHECK_ERR(weft_lock_acquire(&mine, weft_at_once()), -EDEADLK);
             weft_lock_leave(&mine);
+            check_lost();
             check_child(&lock, task);
             exit(0);
         }

@@ -118,6 +118,23 @@ static int take_two(void *arg)
 
 static weft_local local = WEFT_LOCAL_INIT(NULL);
 
+/* More than a record notes by itself: without memory for the rest they are held and let go all the same. */
+static int hold_many(void *arg)
+{
+    static weft_rwlock rwlocks[12];
+    (void)arg;
+    for (int i = 0; i < 12; i++)
+        weft_rwlock_enter_read(&rwlocks[i]);
+    for (int i = 0; i < 12; i++)
+        CHECK_EQ(weft_rwlock_release(&rwlocks[i]), 0);
+    for (int i = 0; i < 12; i++) {
+        int r = weft_rwlock_acquire_write(&rwlocks[i], weft_at_once());
+        CHECK(r == 0 || r == -ECANCELED);
+        CHECK_EQ(weft_rwlock_release(&rwlocks[i]), r < 0 ? -EPERM : 0);
+    }
+    return 0;
+}
+
 /* Everything that may fail; each failure is one of these, and the group tells it too. */
 static bool is_clean(int r)
 {
@@ -142,6 +159,7 @@ static int scenario(void *arg)
     TRY(weft_group_spawn(&g, WEFT_COROUTINE, defer, NULL));
     TRY(weft_group_spawn(&g, WEFT_COROUTINE, take_two, NULL));
     TRY(weft_group_spawn(&g, WEFT_THREAD, take_two, NULL));
+    TRY(weft_group_spawn(&g, WEFT_COROUTINE, hold_many, NULL));
     TRY(weft_group_spawn_job(&g, WEFT_COROUTINE, run_job, &job));
     TRY(weft_group_spawn_with(&g, WEFT_COROUTINE, give, NULL, &more));
     r = weft_group_wait(&g, weft_never());

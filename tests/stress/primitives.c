@@ -179,6 +179,182 @@ TEST_REAL_LONG(a_condition_loses_no_signal, "foreign threads", 60)
     weft_lock_fini(&lock);
 }
 
+/* -- rlock, and a condition with it -- */
+
+static weft_rlock rlock;
+
+static int rlock_body(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        int depth = 0, r = 0;
+        for (int most = (int)(draw(state) % 4) + 1; depth < most; depth++)
+            if ((r = weft_rlock_acquire(&rlock, some_deadline(state))) < 0)
+                break;
+        if (depth) {
+            CHECK_EQ(ADD(inside, 1), 1);
+            counter++;
+            CHECK_EQ(ADD(inside, -1), 0);
+            ADD(expected, 1);
+        }
+        if (depth && r == 0 && draw(state) % 8 == 0)
+            r = weft_cond_wait_rlock(&changed, &rlock, weft_after(20 * WEFT_US));
+        else if (draw(state) % 8 == 0)
+            weft_cond_signal(&changed);
+        while (depth-- > 0)
+            CHECK_EQ(weft_rlock_release(&rlock), 0);
+        CHECK(!weft_rlock_is_held(&rlock));
+        CHECK(r == 0 || r == -ETIMEDOUT || r == -ECANCELED);
+        if (r == -ECANCELED)
+            return r;
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(an_rlock_excludes, "foreign threads", 60)
+{
+    crew(rlock_body, rlock_body, t_rounds(1500));
+    CHECK_EQ(counter, expected);
+    weft_cond_fini(&changed);
+    weft_rlock_fini(&rlock);
+}
+
+/* -- rwlock: the twins are alike whenever one may look -- */
+
+static weft_rwlock rwlock;
+static long twin[2], writes;
+static int readers;
+
+static int rwlock_body(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        bool reads = draw(state) % 4 != 0;
+        weft_deadline until = some_deadline(state);
+        int r = reads ? weft_rwlock_acquire_read(&rwlock, until)
+                      : weft_rwlock_acquire_write(&rwlock, until);
+        if (r == -ETIMEDOUT)
+            continue;
+        if (r == -ECANCELED)
+            return r;
+        CHECK_EQ(r, 0);
+        if (reads) {
+            ADD(readers, 1);
+            long first = twin[0];
+            if (draw(state) % 8 == 0) {
+                r = weft_rwlock_acquire_read(&rwlock, weft_never()); /* past every writer */
+                CHECK(r == 0 || r == -ECANCELED);
+                weft_yield();
+                if (r == 0)
+                    CHECK_EQ(weft_rwlock_release(&rwlock), 0);
+            }
+            CHECK_EQ(twin[1], first);
+            ADD(readers, -1);
+        } else {
+            CHECK_EQ(ADD(inside, 1), 1);
+            CHECK_EQ(LOAD(readers), 0);
+            twin[0]++;
+            if (draw(state) % 8 == 0)
+                weft_yield();
+            twin[1]++;
+            CHECK_EQ(ADD(inside, -1), 0);
+            ADD(writes, 1);
+        }
+        CHECK_EQ(weft_rwlock_release(&rwlock), 0);
+        if (r == -ECANCELED)
+            return r;
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(a_rwlock_keeps_writers_alone, "foreign threads", 60)
+{
+    crew(rwlock_body, rwlock_body, t_rounds(2000));
+    CHECK_EQ(twin[0], writes);
+    CHECK_EQ(weft_rwlock_acquire_write(&rwlock, weft_at_once()), 0);
+    weft_rwlock_leave(&rwlock);
+    weft_rwlock_fini(&rwlock);
+}
+
+/* -- barrier: broken and reset again and again; a round that ends whole had all its parties -- */
+
+enum { PARTIES = 3 };
+static weft_barrier barrier;
+static long entered, passed, acted;
+
+static int act(void *arg)
+{
+    (void)arg;
+    CHECK_GE(LOAD(entered), PARTIES * ADD(acted, 1));
+    return acted % 16 == 0 ? weft_sleep(weft_after(50 * WEFT_US)) : 0;
+}
+
+static int barrier_body(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        ADD(entered, 1);
+        int r = weft_barrier_wait(&barrier,
+                                  weft_after((weft_span)(draw(state) % 20 ? 1000 : 20) * WEFT_US));
+        if (r >= 0)
+            ADD(passed, 1);
+        else if (draw(state) % 2)
+            weft_barrier_reset(&barrier);
+        else if (draw(state) % 16 == 0)
+            weft_barrier_abort(&barrier);
+        CHECK(r < PARTIES);
+        CHECK(r >= 0 || r == -EPIPE || r == -ETIMEDOUT || r == -ECANCELED);
+        if (r == -ECANCELED)
+            return r;
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(a_barrier_passes_all_or_none, "foreign threads", 60)
+{
+    CHECK_OK(weft_barrier_init(&barrier, PARTIES, act, NULL, 0));
+    crew(barrier_body, barrier_body, t_rounds(1000));
+    CHECK_EQ(weft_barrier_waiting(&barrier), 0);
+    CHECK_LE(passed, PARTIES * acted); /* an action that is cancelled fails */
+    weft_barrier_fini(&barrier);
+}
+
+/* -- once: each is done once, though many runs fail -- */
+
+static weft_once onces[256];
+static long done[256];
+
+static int do_it(void *arg)
+{
+    long *count = arg;
+    uint64_t state = (uint64_t)(count - done + 1) * 77 + (uint64_t)weft_now().ns;
+    int r = weft_sleep(weft_after((weft_span)(draw(&state) % 20) * WEFT_US));
+    if (r < 0 || draw(&state) % 4)
+        return -EIO;
+    ++*count;
+    return (int)(count - done);
+}
+
+static int once_body(uint64_t *state, long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        size_t n = draw(state) % 256;
+        int r = weft_once_run(&onces[n], do_it, &done[n], some_deadline(state));
+        CHECK(r == (int)n || r == -EIO || r == -ETIMEDOUT || r == -ECANCELED);
+        if (r >= 0)
+            CHECK_EQ(done[n], 1);
+        if (r == -ECANCELED)
+            return r;
+    }
+    return 0;
+}
+
+TEST_REAL_LONG(once_is_once_though_many_fail, "foreign threads", 60)
+{
+    crew(once_body, once_body, t_rounds(1000));
+    for (int i = 0; i < 256; i++) {
+        CHECK_EQ(done[i], weft_once_is_done(&onces[i]));
+        weft_once_fini(&onces[i]);
+    }
+}
+
 /* -- event: a ring of events, each set wakes all -- */
 
 static weft_event gates[4];

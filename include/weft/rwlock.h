@@ -1,0 +1,96 @@
+/* weft/rwlock.h - many readers at once, or one writer alone.
+ *
+ *     static weft_rwlock table = WEFT_RWLOCK_INIT;
+ *     weft_with_read(&table)
+ *         found = look_up(key);
+ *     weft_with_write(&table)
+ *         insert(key, value);
+ *
+ * All are served in the order they came, readers that stand together at once: a reader that comes while
+ * a writer waits stands behind that writer, so neither side starves the other. The one exception: a task
+ * that reads already is let in again at once, past waiting writers, since they wait for that very task.
+ * A reader cannot become a writer, nor a writer read: -EDEADLK. */
+#ifndef WEFT_RWLOCK_H
+#define WEFT_RWLOCK_H
+
+#include <weft/base.h>
+#include <weft/lock.h>
+#include <weft/time.h>
+
+WEFT_BEGIN
+
+typedef struct weft_rwlock { /* private; 128 bytes; zeroed memory is a valid private rwlock */
+    uint32_t _word;          /* spin, writer, waiters, lost; count of readers */
+    uint32_t _flags;
+    struct weft__task *_owner; /* the writer */
+    uint64_t _unused;
+    void *_first, *_last; /* waiters */
+    uint64_t _reserved[11];
+} weft_rwlock;
+
+/* clang-format off */
+#define WEFT_RWLOCK_INIT { 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 } }
+/* clang-format on */
+
+/* Prepare an rwlock; flags as weft_lock_init's.
+ * Returns   0; -EINVAL, -ENOTSUP
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_rwlock_init(weft_rwlock *rwlock, unsigned flags);
+
+/* Take it for reading, together with other readers; or for writing, alone.
+ * Returns   0 held; WEFT_RECOVERED (1): held, but the last writer ended while holding it, or was lost in
+ *           a fork: what it protects may be half-changed. Readers are told until a writer has been, who
+ *           is to repair it. -ETIMEDOUT, -ECANCELED, -EDEADLK (the caller holds it for writing; or for
+ *           reading, and wants to write; or was chosen to break a deadlock, weft(7)): not held, or as
+ *           before
+ * Context   task or thread
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_rwlock_acquire_read(weft_rwlock *rwlock, weft_deadline deadline);
+WEFT_API WEFT_MUST int weft_rwlock_acquire_write(weft_rwlock *rwlock, weft_deadline deadline);
+
+/* Let it go: once, if one reads more than once.
+ * Returns   0; -EPERM the caller does not hold it
+ * Context   the task or thread that holds it
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_rwlock_release(weft_rwlock *rwlock);
+
+/* Take and let go where nothing can fail, as weft_lock_enter and weft_lock_leave. What acquire answers
+ * with -EDEADLK, and to leave one that one does not hold, is a bug: reported, then abort.
+ * Context   task or thread
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API void weft_rwlock_enter_read(weft_rwlock *rwlock);
+WEFT_API void weft_rwlock_enter_write(weft_rwlock *rwlock);
+WEFT_API void weft_rwlock_leave(weft_rwlock *rwlock);
+
+/* Does the calling task hold it for reading; for writing?
+ * Returns   true or false
+ * Context   task or thread
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API bool weft_rwlock_is_reader(const weft_rwlock *rwlock);
+WEFT_API bool weft_rwlock_is_writer(const weft_rwlock *rwlock);
+
+/* End its use. A waiter or holder is a bug: reported, then abort. Zeroed memory is fine.
+ * Context   anywhere
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API void weft_rwlock_fini(weft_rwlock *rwlock);
+
+static inline void weft__rwlock_end(weft_rwlock **rwlock)
+{
+    weft_rwlock_leave(*rwlock);
+}
+
+/* weft_with_read(rwlock) { ... }, weft_with_write(rwlock) { ... }: as weft_with_lock. */
+#define weft_with_read(rwlock) \
+    WEFT__WITH(weft_rwlock, weft__rwlock_end, rwlock, weft_rwlock_enter_read, __COUNTER__)
+#define weft_with_write(rwlock) \
+    WEFT__WITH(weft_rwlock, weft__rwlock_end, rwlock, weft_rwlock_enter_write, __COUNTER__)
+
+WEFT_END
+#endif

@@ -1,0 +1,265 @@
+/* rwlock.c - many readers or one writer, in the order they came.
+ *
+ * The count of readers stands in the word, so reading costs two locked instructions while nobody waits
+ * and nobody writes. Everything else goes under the spin bit: whoever leaves lets in, from the head of the
+ * queue, the readers that stand together there, or one writer; whoever gives up waiting does the same,
+ * as those behind may have waited for him alone.
+ */
+#include <weft/rwlock.h>
+
+#include "sync/hold.h"
+#include "sync/sync.h"
+
+enum { WRITER = 2, WAITERS = 4, LOST = 8, READER = 16, FLAGS = READER - 1 };
+
+struct waiter {
+    struct weft__wait_node node;
+    struct waiter *next; /* of those let in */
+    const void *place;
+    bool reads;
+};
+
+static struct weft__wait_queue queue(weft_rwlock *rwlock)
+{
+    return WEFT__WAIT_QUEUE(&rwlock->_first, &rwlock->_last);
+}
+
+int weft_rwlock_init(weft_rwlock *rwlock, unsigned flags)
+{
+    int r = weft__object_flags(flags);
+    if (r == 0)
+        *rwlock = (weft_rwlock){ ._flags = flags };
+    return r;
+}
+
+/* Add to the word, if none of the bits is set. */
+static inline bool add_unless(uint32_t *word, uint32_t add, uint32_t bits, int order)
+{
+    uint32_t now = load_relaxed(word);
+    if (weft__solo_enter()) {
+        bool may = !(load_relaxed(word) & bits);
+        if (may)
+            store_relaxed(word, load_relaxed(word) + add);
+        weft__solo_leave();
+        return may;
+    }
+    while (!(now & bits))
+        if (__atomic_compare_exchange_n(word, &now, now + add, true, order, __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
+static inline void own(weft_rwlock *rwlock, struct weft__task *task, bool reads, const void *place)
+{
+    if (!reads)
+        store_relaxed(&rwlock->_owner, task);
+    weft__hold(task, rwlock, reads ? WEFT__HOLDS_READ : WEFT__HOLDS_WRITE, place);
+}
+
+/* With the spin bit held, which is let go: the word without waiters becomes `word`, and who may come in
+ * now does. */
+static void let_in(weft_rwlock *rwlock, uint32_t word)
+{
+    struct waiter *in = NULL, **end = &in, *first;
+    while ((first = rwlock->_first) && !(word & WRITER) && (first->reads || word < READER)) {
+        if (!weft__claim(first->node.task, first->node.ticket, WEFT__WOKEN)) {
+            weft__give_way(queue(rwlock), &first->node);
+            continue;
+        }
+        weft__node_unlink(queue(rwlock), &first->node);
+        first->node.result = word & LOST ? WEFT_RECOVERED : 0;
+        word = first->reads ? word + READER : (uint32_t)WRITER;
+        own(rwlock, first->node.task, first->reads, first->place);
+        first->next = NULL;
+        *end = first;
+        end = &first->next;
+    }
+    weft__word_unlock_to(&rwlock->_word, word | (rwlock->_first ? WAITERS : 0u));
+    while ((first = in)) { /* claimed: it stays until its task is ready */
+        in = first->next;
+        weft__ready(first->node.task);
+    }
+}
+
+/* Lock the word; what it is without waiters. */
+static uint32_t settle(weft_rwlock *rwlock)
+{
+    weft__word_lock(&rwlock->_word);
+    return load_relaxed(&rwlock->_word) & ~(uint32_t)(WEFT__SPIN | WAITERS);
+}
+
+/* Whom a waiter names while a writer is inside: that one, or a writer ahead. Never a reader: it may have
+ * left when others that came in with it have not. */
+static struct weft__task *blocked_by(const weft_rwlock *rwlock, bool reads)
+{
+    const struct waiter *last = rwlock->_last;
+    if (!last)
+        return load_relaxed(&rwlock->_owner);
+    if (!last->reads)
+        return last->node.task;
+    return reads ? load_relaxed(&last->node.task->blocker) : NULL;
+}
+
+static cold int acquire_slowly(weft_rwlock *rwlock, struct weft__task *self, bool reads,
+                               weft_deadline deadline, const void *place)
+{
+    bool reading = weft__holds(self, rwlock, WEFT__HOLDS_READ);
+    if (load_relaxed(&rwlock->_owner) == self || (reading && !reads))
+        return -EDEADLK;
+    uint32_t word = settle(rwlock), waiters = rwlock->_first ? WAITERS : 0u;
+    bool free = word < READER && !(word & WRITER); /* then the queue, if any, is about to empty */
+    if (free || (reads && !(word & WRITER) && (reading || !waiters))) {
+        own(rwlock, self, reads, place);
+        weft__word_unlock_to(&rwlock->_word, (reads ? word + READER : (uint32_t)WRITER) | waiters);
+        return word & LOST ? WEFT_RECOVERED : 0;
+    }
+    struct waiter waiter = { .place = place, .reads = reads };
+    struct weft__task *blocker = word & WRITER ? blocked_by(rwlock, reads) : NULL;
+    struct weft__task *owner = blocker ? load_relaxed(&rwlock->_owner) : NULL;
+    store_relaxed(&rwlock->_word, load_relaxed(&rwlock->_word) | WAITERS);
+    int r = weft__wait_behind(&rwlock->_word, queue(rwlock), &waiter.node, self, blocker, owner,
+                              deadline, reads ? "rwlock (read)" : "rwlock (write)", rwlock);
+    if (r < 0) {
+        let_in(rwlock, settle(rwlock));
+        return r;
+    }
+    return waiter.node.result;
+}
+
+static inline bool take_free(weft_rwlock *rwlock, struct weft__task *self, bool reads,
+                             const void *place)
+{
+    bool taken = reads ? add_unless(&rwlock->_word, READER, FLAGS, __ATOMIC_ACQUIRE)
+                       : add_unless(&rwlock->_word, WRITER, ~0u, __ATOMIC_ACQUIRE);
+    if (likely(taken))
+        own(rwlock, self, reads, place);
+    return taken;
+}
+
+static inline int acquire(weft_rwlock *rwlock, bool reads, weft_deadline deadline, const void *place)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (unlikely(r < 0))
+        return r;
+    weft__point("acquire");
+    if (likely(take_free(rwlock, self, reads, place)))
+        return 0;
+    return acquire_slowly(rwlock, self, reads, deadline, place);
+}
+
+int weft_rwlock_acquire_read(weft_rwlock *rwlock, weft_deadline deadline)
+{
+    return acquire(rwlock, true, deadline, __builtin_return_address(0));
+}
+
+int weft_rwlock_acquire_write(weft_rwlock *rwlock, weft_deadline deadline)
+{
+    return acquire(rwlock, false, deadline, __builtin_return_address(0));
+}
+
+static inline void reader_leaves(weft_rwlock *rwlock)
+{
+    uint32_t busy = WEFT__SPIN | WAITERS;
+    if (unlikely(!add_unless(&rwlock->_word, -(uint32_t)READER, busy, __ATOMIC_RELEASE)))
+        let_in(rwlock, settle(rwlock) - READER);
+}
+
+static inline void writer_leaves(weft_rwlock *rwlock, uint32_t lost)
+{
+    store_relaxed(&rwlock->_owner, (struct weft__task *)NULL);
+    uint32_t busy = WEFT__SPIN | WAITERS;
+    if (lost || unlikely(!add_unless(&rwlock->_word, -(uint32_t)WRITER, busy, __ATOMIC_RELEASE))) {
+        (void)settle(rwlock);
+        let_in(rwlock, lost);
+    }
+}
+
+int weft_rwlock_release(weft_rwlock *rwlock)
+{
+    struct weft__task *self = weft__current;
+    if (unlikely(!self))
+        return -EPERM;
+    if (load_relaxed(&rwlock->_owner) == self) {
+        weft__unhold(self, rwlock, WEFT__HOLDS_WRITE);
+        writer_leaves(rwlock, 0);
+    } else if (likely(weft__unhold(self, rwlock, WEFT__HOLDS_READ))) {
+        reader_leaves(rwlock);
+    } else {
+        return -EPERM;
+    }
+    weft__point("release");
+    return 0;
+}
+
+static inline void enter(weft_rwlock *rwlock, bool reads, const void *place)
+{
+    struct weft__task *self = weft__self();
+    WEFT_BUG_ON(!self, "weft_rwlock_enter: no memory for the thread's record");
+    weft__point("enter");
+    if (likely(take_free(rwlock, self, reads, place)))
+        return;
+    struct weft__calm calm = weft__calm_begin(self);
+    int r = acquire_slowly(rwlock, self, reads, weft_never(), place);
+    weft__calm_end(self, calm);
+    WEFT_BUG_ON(r == -EDEADLK, "'%s' enters rwlock %p to %s, which it holds already",
+                weft__caller_name(), (void *)rwlock, reads ? "read" : "write");
+}
+
+void weft_rwlock_enter_read(weft_rwlock *rwlock)
+{
+    enter(rwlock, true, __builtin_return_address(0));
+}
+
+void weft_rwlock_enter_write(weft_rwlock *rwlock)
+{
+    enter(rwlock, false, __builtin_return_address(0));
+}
+
+void weft_rwlock_leave(weft_rwlock *rwlock)
+{
+    int r = weft_rwlock_release(rwlock);
+    WEFT_BUG_ON(r < 0, "'%s' leaves rwlock %p, which it does not hold", weft__caller_name(),
+                (void *)rwlock);
+}
+
+bool weft_rwlock_is_reader(const weft_rwlock *rwlock)
+{
+    return weft__current && weft__holds(weft__current, rwlock, WEFT__HOLDS_READ);
+}
+
+bool weft_rwlock_is_writer(const weft_rwlock *rwlock)
+{
+    return weft__current && load_relaxed(&rwlock->_owner) == weft__current;
+}
+
+void weft_rwlock_fini(weft_rwlock *rwlock)
+{
+    WEFT_BUG_ON(load_relaxed(&rwlock->_word) & ~(uint32_t)(LOST | WAITERS) ||
+                    weft__is_waited_for(&rwlock->_word, queue(rwlock)),
+                "rwlock %p is torn down while it is held or waited for", (void *)rwlock);
+    *rwlock = (weft_rwlock){ 0 };
+}
+
+void weft__writer_ended(void *rwlock)
+{
+    writer_leaves(rwlock, LOST);
+}
+
+void weft__reader_ended(void *rwlock)
+{
+    reader_leaves(rwlock);
+}
+
+void weft__writer_lost(void *object)
+{
+    weft_rwlock *rwlock = object;
+    rwlock->_owner = NULL;
+    store_relaxed(&rwlock->_word, LOST);
+}
+
+void weft__reader_lost(void *object)
+{
+    weft_rwlock *rwlock = object;
+    store_relaxed(&rwlock->_word, load_relaxed(&rwlock->_word) - READER);
+}

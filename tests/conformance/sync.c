@@ -1,0 +1,493 @@
+/* One table for every object that tasks wait for: at once, deadline, cancel, bounds, waiters of mixed
+ * kinds, fini under a waiter. A row says how to make its wait wait, and how to end that. */
+#include "../behaviour/until.h"
+
+#include <pthread.h>
+
+enum { CROWD = 9 };
+
+static weft_lock lock;
+static weft_rlock rlock;
+static weft_rwlock rwlock;
+static weft_cond cond;
+static weft_semaphore sem;
+static weft_event event;
+static weft_barrier barrier;
+static weft_once once;
+static weft_group runner; /* of once's function, which waits for the event */
+
+static void lock_init(int waiters)
+{
+    (void)waiters;
+    CHECK_OK(weft_lock_init(&lock, 0));
+}
+static void lock_shut(void)
+{
+    weft_lock_enter(&lock);
+}
+static void lock_open(int waiters)
+{
+    (void)waiters;
+    weft_lock_leave(&lock);
+}
+static int lock_wait(weft_deadline deadline)
+{
+    int r = weft_lock_acquire(&lock, deadline);
+    if (r == 0)
+        CHECK_EQ(weft_lock_release(&lock), 0);
+    return r;
+}
+static void lock_fini(void)
+{
+    weft_lock_fini(&lock);
+}
+
+static void rlock_init(int waiters)
+{
+    (void)waiters;
+    CHECK_OK(weft_rlock_init(&rlock, 0));
+}
+static void rlock_shut(void)
+{
+    weft_rlock_enter(&rlock);
+    weft_rlock_enter(&rlock);
+}
+static void rlock_open(int waiters)
+{
+    (void)waiters;
+    weft_rlock_leave(&rlock);
+    weft_rlock_leave(&rlock);
+}
+static int rlock_wait(weft_deadline deadline)
+{
+    int r = weft_rlock_acquire(&rlock, deadline);
+    if (r == 0)
+        CHECK_EQ(weft_rlock_release(&rlock), 0);
+    return r;
+}
+static void rlock_fini(void)
+{
+    weft_rlock_fini(&rlock);
+}
+
+static void rwlock_init(int waiters)
+{
+    (void)waiters;
+    CHECK_OK(weft_rwlock_init(&rwlock, 0));
+}
+static void rwlock_write(void)
+{
+    weft_rwlock_enter_write(&rwlock);
+}
+static void rwlock_read(void)
+{
+    weft_rwlock_enter_read(&rwlock);
+}
+static void rwlock_open(int waiters)
+{
+    (void)waiters;
+    weft_rwlock_leave(&rwlock);
+}
+static int read_wait(weft_deadline deadline)
+{
+    int r = weft_rwlock_acquire_read(&rwlock, deadline);
+    if (r == 0)
+        CHECK_EQ(weft_rwlock_release(&rwlock), 0);
+    return r;
+}
+static int write_wait(weft_deadline deadline)
+{
+    int r = weft_rwlock_acquire_write(&rwlock, deadline);
+    if (r == 0)
+        CHECK_EQ(weft_rwlock_release(&rwlock), 0);
+    return r;
+}
+static void rwlock_fini(void)
+{
+    weft_rwlock_fini(&rwlock);
+}
+
+static void nothing(void)
+{
+}
+static void cond_init(int waiters)
+{
+    lock_init(waiters);
+    rlock_init(waiters);
+    CHECK_OK(weft_cond_init(&cond, 0));
+}
+static void cond_open(int waiters)
+{
+    for (int woken = 0; woken < waiters; weft_yield())
+        woken += weft_cond_broadcast(&cond);
+}
+static int cond_wait(weft_deadline deadline)
+{
+    int r;
+    weft_with_lock(&lock) r = weft_cond_wait(&cond, &lock, deadline);
+    return r;
+}
+static int cond_rlock_wait(weft_deadline deadline)
+{
+    int r;
+    weft_with_rlock(&rlock) weft_with_rlock(&rlock) r =
+        weft_cond_wait_rlock(&cond, &rlock, deadline);
+    CHECK(!weft_rlock_is_held(&rlock));
+    return r;
+}
+static void cond_fini(void)
+{
+    weft_cond_fini(&cond);
+    lock_fini();
+    rlock_fini();
+}
+
+static void sem_init_(int waiters)
+{
+    CHECK_OK(weft_semaphore_init(&sem, 1, (uint32_t)waiters + 1, 0));
+}
+static void sem_shut(void)
+{
+    CHECK_EQ(weft_semaphore_acquire(&sem, weft_at_once()), 0);
+}
+static void sem_open_(int waiters)
+{
+    (void)waiters;
+    CHECK_EQ(weft_semaphore_release(&sem, 1), 0);
+}
+static int sem_wait_(weft_deadline deadline)
+{
+    int r;
+    weft_with_semaphore(&sem, deadline, &r) CHECK_EQ(r, 0);
+    return r;
+}
+static void sem_fini(void)
+{
+    weft_semaphore_fini(&sem);
+}
+
+static void event_init(int waiters)
+{
+    (void)waiters;
+    CHECK_OK(weft_event_init(&event, 0));
+    weft_event_set(&event);
+}
+static void event_shut(void)
+{
+    weft_event_clear(&event);
+}
+static void event_open(int waiters)
+{
+    (void)waiters;
+    weft_event_set(&event);
+}
+static int event_wait(weft_deadline deadline)
+{
+    return weft_event_wait(&event, deadline);
+}
+static void event_fini(void)
+{
+    weft_event_fini(&event);
+}
+
+static void barrier_init(int waiters)
+{
+    CHECK_OK(weft_barrier_init(&barrier, (uint32_t)waiters + 1, NULL, NULL, 0));
+}
+static void barrier_open(int waiters)
+{
+    UNTIL((int)weft_barrier_waiting(&barrier) == waiters);
+    CHECK_EQ(weft_barrier_wait(&barrier, weft_never()), waiters);
+}
+static int barrier_wait(weft_deadline deadline)
+{
+    int r = weft_barrier_wait(&barrier, deadline);
+    if (r < 0) {
+        CHECK(weft_barrier_is_broken(&barrier));
+        weft_barrier_reset(&barrier);
+    }
+    return r < 0 ? r : 0;
+}
+static void barrier_fini(void)
+{
+    weft_barrier_fini(&barrier);
+}
+
+static int wait_event(void *arg)
+{
+    (void)arg;
+    return weft_event_wait(&event, weft_never());
+}
+static int run_once(void *arg)
+{
+    (void)arg;
+    return weft_once_run(&once, wait_event, NULL, weft_never());
+}
+static void once_init(int waiters)
+{
+    (void)waiters;
+    CHECK_OK(weft_event_init(&event, 0));
+    CHECK_OK(weft_once_init(&once, 0));
+    CHECK_OK(weft_group_init(&runner, 0));
+}
+static void once_shut(void)
+{
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    CHECK_EQ(weft_group_spawn_with(&runner, WEFT_COROUTINE, run_once, NULL, &more), 0);
+    UNTIL(waits_for(task, "event"));
+}
+static void once_open(int waiters)
+{
+    (void)waiters;
+    weft_event_set(&event);
+    CHECK_EQ(weft_group_wait(&runner, weft_never()), 0);
+}
+static int once_wait(weft_deadline deadline)
+{
+    return weft_once_run(&once, wait_event, NULL, deadline);
+}
+static void once_fini(void)
+{
+    weft_once_fini(&once);
+    weft_event_fini(&event);
+    weft_group_fini(&runner);
+}
+
+static const struct row {
+    const char *name, *state; /* of a waiter */
+    void (*init)(int waiters), (*shut)(void), (*open)(int waiters);
+    int (*wait)(weft_deadline deadline);
+    void (*fini)(void);
+    bool passes; /* what is open and not shut is had at once */
+} rows[] = {
+    { "lock", "lock", lock_init, lock_shut, lock_open, lock_wait, lock_fini, true },
+    { "rlock", "rlock", rlock_init, rlock_shut, rlock_open, rlock_wait, rlock_fini, true },
+    { "rwlock read", "rwlock (read)", rwlock_init, rwlock_write, rwlock_open, read_wait,
+      rwlock_fini, true },
+    { "rwlock write", "rwlock (write)", rwlock_init, rwlock_read, rwlock_open, write_wait,
+      rwlock_fini, true },
+    { "cond", "cond", cond_init, nothing, cond_open, cond_wait, cond_fini, false },
+    { "cond rlock", "cond", cond_init, nothing, cond_open, cond_rlock_wait, cond_fini, false },
+    { "semaphore", "semaphore", sem_init_, sem_shut, sem_open_, sem_wait_, sem_fini, true },
+    { "event", "event", event_init, event_shut, event_open, event_wait, event_fini, true },
+    { "barrier", "barrier", barrier_init, nothing, barrier_open, barrier_wait, barrier_fini, false },
+    { "once", "once", once_init, once_shut, once_open, once_wait, once_fini, false },
+};
+#define EACH(row) for (const struct row *row = rows; row < rows + sizeof rows / sizeof *rows; row++)
+
+struct visit {
+    const struct row *row;
+    weft_deadline deadline;
+    int result;
+};
+
+static int visit(void *arg)
+{
+    struct visit *v = arg;
+    v->result = v->row->wait(v->deadline);
+    return 0;
+}
+
+static weft_task start(weft_group *g, unsigned kind, struct visit *v)
+{
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    CHECK_EQ(weft_group_spawn_with(g, kind, visit, v, &more), 0);
+    return task;
+}
+
+#define CHECK_RESULT(row, v, expected)                                  \
+    do {                                                                \
+        if ((v).result != (expected))                                   \
+            FAIL("%s: %d, not %s", (row)->name, (v).result, #expected); \
+    } while (0)
+
+/* One visit by a task of its own; the table's words for a waiter hold meanwhile. */
+static void check_visit(const struct row *row, unsigned kind, weft_deadline deadline, int expected)
+{
+    struct visit v = { row, deadline, 77 };
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    start(&g, kind, &v);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_RESULT(row, v, expected);
+    weft_group_fini(&g);
+}
+
+TEST_EACH_KIND(what_cannot_be_had_ends_at_its_deadline)
+{
+    EACH(row)
+    {
+        row->init(1);
+        if (row->passes) {
+            check_visit(row, t->kind, weft_at_once(), 0);
+            check_visit(row, t->kind, weft_never(), 0);
+        }
+        row->shut();
+        check_visit(row, t->kind, weft_at_once(), -ETIMEDOUT);
+        check_visit(row, t->kind, weft_after(50 * WEFT_US), -ETIMEDOUT);
+        check_visit(row, t->kind, weft_at(weft_time_add(weft_now(), 50 * WEFT_US)), -ETIMEDOUT);
+        struct visit v = { row, weft_never(), 77 };
+        weft_group g;
+        CHECK_OK(weft_group_init(&g, 0));
+        start(&g, t->kind, &v);
+        row->open(1);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(row, v, 0);
+        row->fini();
+        row->fini(); /* zeroed memory is fine */
+        weft_group_fini(&g);
+    }
+}
+
+static int visit_bounded(void *arg)
+{
+    struct visit *v = arg;
+    CHECK_EQ(weft_within(weft_after(50 * WEFT_US), visit, v), 0);
+    return 0;
+}
+
+TEST_EACH_KIND(a_bound_around_it_ends_a_wait)
+{
+    EACH(row)
+    {
+        struct visit v = { row, weft_never(), 77 };
+        weft_group g;
+        row->init(1);
+        row->shut();
+        CHECK_OK(weft_group_init(&g, 0));
+        CHECK_EQ(weft_group_spawn(&g, t->kind, visit_bounded, &v), 0);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(row, v, -ETIMEDOUT);
+        if (row->open != cond_open && row->open != barrier_open)
+            row->open(0);
+        row->fini();
+        weft_group_fini(&g);
+    }
+}
+
+TEST_EACH_KIND(a_cancel_ends_a_wait_and_takes_nothing)
+{
+    EACH(row)
+    {
+        struct visit v = { row, weft_never(), 77 }, next = v;
+        weft_group g;
+        row->init(1);
+        row->shut();
+        CHECK_OK(weft_group_init(&g, 0));
+        weft_task task = start(&g, t->kind, &v);
+        UNTIL(waits_for(task, row->state));
+        CHECK_EQ(weft_task_cancel(task), 0);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(row, v, -ECANCELED);
+        start(&g, t->kind, &next);
+        row->open(1);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(row, next, 0);
+        row->fini();
+        weft_group_fini(&g);
+    }
+}
+
+static int visit_cancelled(void *arg)
+{
+    CHECK_EQ(weft_task_cancel(weft_task_self()), 0);
+    return visit(arg);
+}
+
+TEST_EACH_KIND(who_is_cancelled_waits_for_nothing)
+{
+    EACH(row)
+    {
+        struct visit v = { row, weft_never(), 77 };
+        weft_group g;
+        row->init(1);
+        CHECK_OK(weft_group_init(&g, 0));
+        CHECK_EQ(weft_group_spawn(&g, t->kind, visit_cancelled, &v), 0);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(row, v, -ECANCELED);
+        row->fini();
+        weft_group_fini(&g);
+    }
+}
+
+static void *visit_foreign(void *arg)
+{
+    visit(arg);
+    return NULL;
+}
+
+TEST_EACH_KIND(waiters_of_all_kinds_are_served)
+{
+    EACH(row)
+    {
+        struct visit v[CROWD];
+        weft_group g;
+        row->init(CROWD);
+        row->shut();
+        CHECK_OK(weft_group_init(&g, 0));
+        for (int i = 0; i < CROWD; i++) {
+            v[i] = (struct visit){ row, i % 2 ? weft_never() : weft_after(100 * WEFT_SEC), 77 };
+            weft_task task = start(&g, i % 3 ? t->kind : WEFT_THREAD, &v[i]);
+            if (i % 4 == 3)
+                UNTIL(waits_for(task, row->state));
+        }
+        row->open(CROWD);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        for (int i = 0; i < CROWD; i++)
+            CHECK_RESULT(row, v[i], 0);
+        row->fini();
+        weft_group_fini(&g);
+    }
+}
+
+TEST_REAL(foreign_threads_wait_beside_coroutines, "threads that weft did not start")
+{
+    EACH(row)
+    {
+        struct visit v[4];
+        pthread_t threads[2];
+        weft_group g;
+        row->init(4);
+        row->shut();
+        CHECK_OK(weft_group_init(&g, 0));
+        for (int i = 0; i < 4; i++) {
+            v[i] = (struct visit){ row, weft_never(), 77 };
+            if (i < 2)
+                CHECK_EQ(pthread_create(&threads[i], NULL, visit_foreign, &v[i]), 0);
+            else
+                start(&g, WEFT_COROUTINE, &v[i]);
+        }
+        row->open(4);
+        for (int i = 0; i < 2; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        for (int i = 0; i < 4; i++)
+            CHECK_RESULT(row, v[i], 0);
+        row->fini();
+        weft_group_fini(&g);
+    }
+}
+
+static unsigned bug_kind;
+
+static void fini_under_a_waiter(void *arg)
+{
+    const struct row *row = arg;
+    struct visit v = { row, weft_never(), 77 };
+    weft_group g;
+    row->init(1);
+    row->shut();
+    CHECK_OK(weft_group_init(&g, 0));
+    weft_task task = start(&g, bug_kind, &v);
+    UNTIL(waits_for(task, row->state));
+    row->fini();
+}
+
+TEST_EACH_KIND_REAL(fini_under_a_waiter_is_a_bug, "processes")
+{
+    bug_kind = t->kind;
+    EACH(row)
+    CHECK_BUG(fini_under_a_waiter, (void *)(uintptr_t)row, "torn down");
+}
