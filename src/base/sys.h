@@ -204,6 +204,12 @@ static inline ssize_t weft__sys_send(int fd, const void *buf, size_t size, int f
     return WEFT__SYS6(SYS_sendto, fd, buf, size, flags, 0, 0);
 }
 
+static inline ssize_t weft__sys_sendto(int fd, const void *buf, size_t size, int flags,
+                                       const struct sockaddr *to, socklen_t len)
+{
+    return WEFT__SYS6(SYS_sendto, fd, buf, size, flags, to, len);
+}
+
 static inline ssize_t weft__sys_recvmsg(int fd, struct msghdr *msg, int flags)
 {
     return WEFT__SYS3(SYS_recvmsg, fd, msg, flags);

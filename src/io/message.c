@@ -47,6 +47,15 @@ static ssize_t receive(struct weft__target *target, struct msghdr *msg, weft_dea
     }
 }
 
+static ssize_t send_now(int fd, const struct msghdr *msg, int flags)
+{
+    flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
+    if (msg->msg_iovlen == 1 && !msg->msg_control) /* the usual case costs the kernel less */
+        return weft__sys_sendto(fd, msg->msg_iov->iov_base, msg->msg_iov->iov_len, flags,
+                                msg->msg_name, msg->msg_namelen);
+    return weft__sys_sendmsg(fd, msg, flags);
+}
+
 /* Poll tells of room in the queue of a connected unix socket's peer, not of one that is named. */
 static ssize_t send_part(struct weft__target *target, const struct msghdr *msg, int flags,
                          weft_deadline *deadline)
@@ -54,7 +63,7 @@ static ssize_t send_part(struct weft__target *target, const struct msghdr *msg, 
     const struct sockaddr *to = msg->msg_name;
     weft_span pause = WEFT_MS;
     for (;;) {
-        ssize_t n = weft__sys_sendmsg(target->fd, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = send_now(target->fd, msg, flags);
         if (n == -EAGAIN) {
             *deadline = weft__fixed(*deadline);
             n = weft__runtime_need();
