@@ -5,8 +5,9 @@
  * The devices put what happens into one queue and do not know who handles it; the loop takes one event after
  * the other and calls what it brings. So no two handlers run at once, and the program's state needs no lock.
  *
- * The other way, a thread that asks each device again and again, burns its core while nothing happens, asks too
- * late when something does, and a device that does not answer stops it. Here whoever has nothing waits.
+ * The other way, a thread that asks each device again and again, burns its core while nothing happens,
+ * asks too late when something does, and a device that does not answer stops it. Here whoever has
+ * nothing waits.
  *
  * The test runs it seeded: in virtual time, where a sleep takes none.
  */

@@ -32,9 +32,10 @@ enum weft_conn_verdict {
     WEFT_CONN_IDLE = 1 /* keep it, and call the handler again when bytes come or the peer finishes */
 };
 
-/* Called when a connection has something to read, in a coroutine of its own: it may wait. It need not take all: it is called again, but for bytes
- * that it gave back, and after a call that read nothing, only when new ones come. At the end of the stream
- * a read in it returns 0; what it gives back then can never be whole, so that closes the connection. */
+/* Called when a connection has something to read, in a coroutine of its own: it may wait. It need not take
+ * all: it is called again, but for bytes that it gave back, and after a call that read nothing, only when
+ * new ones come. At the end of the stream a read in it returns 0; what it gives back then can never be
+ * whole, so that closes the connection. */
 typedef int weft_conn_fn(weft_conn *conn);
 
 struct weft_serve_options {

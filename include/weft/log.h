@@ -95,8 +95,8 @@ WEFT_API void weft_log_set(weft_log_sink *sink, void *ctx);
 /* A record as a line, as standard error gets it: for sinks that write. One line whatever the record holds:
  * control characters, line separators, what turns the direction of text and what is not UTF-8 become \n, \t,
  * \r or \xNN.
- *   line, size  where to; the newline at its end is counted, nothing follows it. What does not fit is cut, and the line
- *               says so; 64 bytes at least
+ *   line, size  where to, 64 bytes at least. The newline at its end is counted, no NUL follows it; what
+ *               does not fit is cut, and the line says so
  * Returns   the bytes of the line; 0 for a size below 64
  * Context   anywhere
  * Cancels   no.   Since 0.2

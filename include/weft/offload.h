@@ -13,8 +13,8 @@ WEFT_BEGIN
  * runs.
  * Returns   what fn returned; -ECANCELED cancelled before fn began (then it never runs); -ENOMEM,
  *           -EAGAIN no helper could be made
- * Context   task or thread. fn runs on a plain thread, where it may block and wait: current task and task-local storage are that
- *           thread's.
+ * Context   task or thread. fn runs on a plain thread, where it may block and wait: current task and
+ *           task-local storage are that thread's.
  * Cancels   until fn has begun.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_offload(weft_fn *fn, void *arg);

@@ -61,7 +61,8 @@ WEFT_API WEFT_MUST int weft_operation_send_to(weft_operation *op, int fd, const 
                                               size_t size, const struct weft_address *to,
                                               weft_deadline deadline);
 
-/* Start anything else that waits: fn(arg) runs in the coroutine, where it may wait, and its result is the operation's.
+/* Start anything else that waits: fn(arg) runs in the coroutine, where it may wait, and its result is the
+ * operation's.
  * Returns   as above. fn is called in any case once this has returned 0, cancelled or not
  * Context   task or thread; never waits
  * Cancels   no.   Since 0.1

@@ -137,8 +137,8 @@ WEFT_API int weft_task_describe(weft_task task, struct weft_task_info *out);
 WEFT_API size_t weft_task_list(weft_task *out, size_t max);
 
 /* Run fn(arg) when the calling task's function has returned: last one first, before anyone who waits
- * for the task learns of its end. It runs in the task and may wait: cancelled or not, such a function's own waits
- * are not cancelled.
+ * for the task learns of its end. It runs in the task and may wait: cancelled or not, such a function's
+ * own waits are not cancelled.
  * Returns   0; -ENOMEM: it will not run; -EINVAL on a thread that weft did not start
  * Context   task
  * Cancels   no.   Since 0.1
@@ -155,7 +155,8 @@ WEFT_API WEFT_MUST int weft_defer(void (*fn)(void *arg), void *arg);
  */
 WEFT_API int weft_within(struct weft_deadline deadline, weft_fn *fn, void *arg);
 
-/* Call fn(arg) as if the task were not cancelled, so that a goodbye can be said. It is a plain call, and may wait.
+/* Call fn(arg) as if the task were not cancelled, so that a goodbye can be said. It is a plain call, and
+ * may wait.
  *   deadline  every wait inside ends at it; weft_after counts from this call
  * Returns   what fn returns; -ENOMEM before it is called
  * Context   task or thread

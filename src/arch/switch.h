@@ -15,10 +15,11 @@
  * Returns there what is handed over here. */
 void *weft__switch(void **from, void *to, void *handed);
 
-/* The same for what fits an int, for two sides that go back and forth in loops of their own (generators).
- * Called last, so that it is a jump, it returns to where its caller was called from, and there it jumps, too: the return
- * predictor is not asked, and an indirect jump that always goes to the same loop is predicted. What the
- * return predictor keeps for later is wrong by one more entry after each, so elsewhere this costs more. */
+/* The same for what fits an int, for two sides that go back and forth (generators). It goes there by an
+ * indirect jump: `ret` would be predicted to go back to the side that switches and be wrong each time, the
+ * jump of a loop is predicted right (17 ns for both ways, 47 by `ret`). To be called last, so that the
+ * caller adds no return of its own. Each use leaves an entry too many in the return predictor, which
+ * returns from many levels pay for (65 ns instead of 50 from three): so nothing else uses it. */
 int weft__jump(void **from, void *to, intptr_t handed);
 
 /* Prepare a stack whose highest address is top (16-byte aligned): the first switch to what this returns
