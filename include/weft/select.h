@@ -55,7 +55,8 @@ WEFT_API WEFT_MUST int weft_select(struct weft_case *on, size_t n, weft_deadline
 
 /* The cases: what is waited for, and the result of the one that is taken.
  *   weft_on_get        weft_queue_get: 1 it is in *out, 0 closed and empty, -EINVAL
- *   weft_on_put        weft_queue_put: 0, -EPIPE, -EINVAL; value is read when it is taken
+ *   weft_on_put        weft_queue_put: 0, -EPIPE, -EINVAL, -ENOMEM; value is read when it is taken
+ *   weft_on_put_at     weft_queue_put_at: the same
  *   weft_on_event      weft_event_wait: 0
  *   weft_on_semaphore  weft_semaphore_acquire: 0
  *   weft_on_lock       weft_lock_acquire: 0 or WEFT_RECOVERED, and the caller holds it; -EDEADLK
@@ -72,6 +73,8 @@ WEFT_API WEFT_MUST int weft_select(struct weft_case *on, size_t n, weft_deadline
  */
 WEFT_API struct weft_case weft_on_get(weft_queue *queue, void *out, size_t size);
 WEFT_API struct weft_case weft_on_put(weft_queue *queue, const void *value, size_t size);
+WEFT_API struct weft_case weft_on_put_at(weft_queue *queue, const void *value, size_t size,
+                                         int64_t priority);
 WEFT_API struct weft_case weft_on_event(weft_event *event);
 WEFT_API struct weft_case weft_on_semaphore(weft_semaphore *sem);
 WEFT_API struct weft_case weft_on_lock(weft_lock *lock);

@@ -209,7 +209,7 @@ static inline void take(weft_queue *q, void *out)
 
 /* -- put and get ---------------------------------------------------------------------------------- */
 
-/* The node of a put has its priority behind it; in a case of weft_select that is 0. */
+/* The node of a put has its priority behind it. */
 struct waiter {
     struct weft__wait_node node;
     int64_t priority;
@@ -424,9 +424,15 @@ static int put_attempt(struct weft_case *c)
     return weft_queue_put(c->_on, c->_value, c->_detail, weft_at_once());
 }
 
+static int put_at_attempt(struct weft_case *c)
+{
+    return weft_queue_put_at(c->_on, c->_value, c->_detail, c->_at, weft_at_once());
+}
+
 static bool put_blocked(struct weft_case *c, struct weft__task *self)
 {
     weft_queue *queue = c->_on;
+    container_of(weft__case_node(c), struct waiter, node)->priority = c->_at;
     return queue->_producers > 0 && queue->_length == queue->_count &&
            !weft__others_wait(getters(queue), self);
 }
@@ -442,12 +448,27 @@ static bool get_blocked(struct weft_case *c, struct weft__task *self)
     return queue->_producers > 0 && queue->_length == 0 && !weft__others_wait(putters(queue), self);
 }
 
+static inline struct weft_case on_put(const struct weft__case_ops *ops, weft_queue *queue,
+                                      const void *value, size_t size, int64_t priority)
+{
+    if (!queue)
+        return (struct weft_case){ 0 };
+    struct weft_case c =
+        weft__case(ops, queue, (void *)(uintptr_t)value, size, &queue->_word, putters(queue));
+    c._at = priority;
+    return c;
+}
+
 struct weft_case weft_on_put(weft_queue *queue, const void *value, size_t size)
 {
     static const struct weft__case_ops ops = { .attempt = put_attempt, .blocked = put_blocked };
-    return queue ? weft__case(&ops, queue, (void *)(uintptr_t)value, size, &queue->_word,
-                              putters(queue))
-                 : (struct weft_case){ 0 };
+    return on_put(&ops, queue, value, size, 0);
+}
+
+struct weft_case weft_on_put_at(weft_queue *queue, const void *value, size_t size, int64_t priority)
+{
+    static const struct weft__case_ops ops = { .attempt = put_at_attempt, .blocked = put_blocked };
+    return on_put(&ops, queue, value, size, priority);
 }
 
 struct weft_case weft_on_get(weft_queue *queue, void *out, size_t size)

@@ -491,6 +491,42 @@ TEST_EACH_KIND(a_select_does_not_meet_itself)
     weft_group_fini(&g);
 }
 
+TEST_EACH_KIND(a_waiting_put_keeps_its_priority)
+{
+    static struct chooser c;
+    static const int first = 5, last = 9, waiting[] = { 7, 3, 0 };
+    weft_queue queue;
+    weft_group g;
+    int got;
+    kind = t->kind;
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_OK(weft_queue_init(&queue, NULL, 2, sizeof(int), WEFT_PRIORITY));
+    for (int i = 0; i < 3; i++) {
+        memset(&c, 0x7f, sizeof c); /* what lay there before is no priority */
+        c.n = 1;
+        c.on[0] = i < 2 ? weft_on_put_at(&queue, &waiting[i], sizeof(int), waiting[i])
+                        : weft_on_put(&queue, &waiting[i], sizeof(int));
+        CHECK_OK(weft_queue_put_at(&queue, &first, sizeof first, 5, weft_at_once()));
+        CHECK_OK(weft_queue_put_at(&queue, &last, sizeof last, 9, weft_at_once()));
+        start(&g, &c);
+        CHECK_EQ(weft_queue_get(&queue, &got, sizeof got, weft_at_once()), 1);
+        CHECK_EQ(got, first);
+        end(&g);
+        CHECK_EQ(c.chose, 0);
+        CHECK_EQ(weft_queue_get(&queue, &got, sizeof got, weft_at_once()), 1);
+        CHECK_EQ(got, waiting[i]);
+        CHECK_EQ(weft_queue_get(&queue, &got, sizeof got, weft_at_once()), 1);
+        CHECK_EQ(got, last);
+    }
+    weft_queue_fini(&queue);
+    CHECK_OK(weft_queue_init(&queue, NULL, 2, sizeof(int), 0));
+    c.on[0] = weft_on_put_at(&queue, &first, sizeof first, 1);
+    CHECK_EQ(weft_select(c.on, 1, weft_never()), 0);
+    CHECK_ERR(c.on[0].result, -EINVAL);
+    weft_queue_fini(&queue);
+    weft_group_fini(&g);
+}
+
 /* -- fairness -- */
 
 IN_KIND(every_ready_case_has_the_same_chance)
