@@ -222,11 +222,11 @@ static unsigned threads_of_process(void)
 
 static bool workers_sleep(void)
 {
-    if (load_seq_cst(&weft__rt.asleep) != weft__rt.workers_count ||
-        load_seq_cst(&weft__rt.outside_waits) || load_seq_cst(&weft__rt.jobs) ||
-        weft__deque_length(&weft__rt.injector) > 0)
+    unsigned count = load_acquire(&weft__rt.workers_count); /* they may be starting just now */
+    if (load_seq_cst(&weft__rt.asleep) != count || load_seq_cst(&weft__rt.outside_waits) ||
+        load_seq_cst(&weft__rt.jobs) || weft__deque_length(&weft__rt.injector) > 0)
         return false;
-    for (unsigned i = 0; i < weft__rt.workers_count; i++)
+    for (unsigned i = 0; i < count; i++)
         if (may_act(weft__rt.workers[i]))
             return false;
     return true;
@@ -415,7 +415,8 @@ static void free_workers(void)
         spares[i] =
             worker; /* never freed: a thread that just woke a task of it may look at it still */
     }
-    weft__rt.workers_count = weft__rt.lanes_count = 0;
+    store_relaxed(&weft__rt.workers_count, 0);
+    weft__rt.lanes_count = 0;
 }
 
 static int make_workers(unsigned count)
@@ -436,7 +437,8 @@ static int make_workers(unsigned count)
             return r;
         }
         store_release(&weft__rt.workers[i], worker);
-        weft__rt.workers_count = weft__rt.lanes_count = i + 1;
+        store_release(&weft__rt.workers_count, i + 1);
+        weft__rt.lanes_count = i + 1;
     }
     return 0;
 }
