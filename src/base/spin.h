@@ -14,7 +14,7 @@
 /* A thread's; listed from its first section to its end. */
 struct weft__gate {
     uint32_t inside; /* a section of an object: these are never one in the other */
-    uint32_t deep;   /* sections of spin locks, which may be */
+    uint32_t deep;   /* other sections, which may be */
     uint32_t closed; /* to those who are in none; before it is listed too */
     struct weft__gate *next, *prev;
 };
@@ -39,6 +39,18 @@ static inline void weft__section_enter(void)
 static inline void weft__section_leave(void)
 {
     store_release(&weft__gate.inside, 0);
+}
+
+/* A section that may have others in it. */
+static inline void weft__outer_enter(void)
+{
+    store_relaxed(&weft__gate.deep, weft__gate.deep + 1);
+    weft__gate_pass();
+}
+
+static inline void weft__outer_leave(void)
+{
+    store_release(&weft__gate.deep, weft__gate.deep - 1);
 }
 
 void weft__gates_init(void);  /* at the program's start */
@@ -67,22 +79,21 @@ static inline void weft__spin_drop(weft__spin *spin)
 
 static inline void weft__spin_lock(weft__spin *spin)
 {
-    store_relaxed(&weft__gate.deep, weft__gate.deep + 1);
-    weft__gate_pass();
+    weft__outer_enter();
     weft__spin_take(spin);
 }
 
 static inline void weft__spin_unlock(weft__spin *spin)
 {
     weft__spin_drop(spin);
-    store_release(&weft__gate.deep, weft__gate.deep - 1);
+    weft__outer_leave();
 }
 
 /* And what the holder wrote is seen before anything it reads next is read. */
 static inline void weft__spin_unlock_seq_cst(weft__spin *spin)
 {
     (void)exchange_seq_cst(&spin->word, 0);
-    store_release(&weft__gate.deep, weft__gate.deep - 1);
+    weft__outer_leave();
 }
 
 #endif

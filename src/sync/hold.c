@@ -85,8 +85,10 @@ void weft__abandon_holds(struct weft__task *task, uint32_t before)
         void *object = weft__hold_object(what);
         weft__report("weft: '%s' ended while holding %s %p%s\n", weft__task_name(task),
                      sorts[what & WEFT__HOLD_SORT].name, object, sorts[what & WEFT__HOLD_SORT].told);
+        weft__outer_enter();
         store_relaxed(&task->held, task->held - 1);
         sorts[what & WEFT__HOLD_SORT].ended(object);
+        weft__outer_leave();
     }
     if (before == 0)
         task->held_unnoted = 0;

@@ -17,41 +17,56 @@ int weft__lock_take_slowly(weft_lock *lock, struct weft__task *self, weft_deadli
                            const char *reason, const void *place);
 void weft__lock_hand_over(weft_lock *lock, uint32_t lost);
 
-/* From `from` to `to`, if that is what the word is. */
-static inline bool weft__word_swap(uint32_t *word, uint32_t from, uint32_t to, int order)
-{
-    if (weft__solo_enter()) {
-        bool same = load_relaxed(word) == from;
-        if (same)
-            store_relaxed(word, to);
-        weft__solo_leave();
-        return same;
-    }
-    return __atomic_compare_exchange_n(word, &from, to, false, order, __ATOMIC_RELAXED);
-}
-
 static inline void weft__lock_own(weft_lock *lock, struct weft__task *self, const void *place)
 {
     store_relaxed(&lock->_owner, self);
     weft__hold(self, lock, (enum weft__hold_sort)lock->_sort, place);
 }
 
-/* place: of the caller's call, for reports. */
+static inline bool weft__word_swap(uint32_t *word, uint32_t from, uint32_t to, bool solo, int order)
+{
+    if (!solo)
+        return __atomic_compare_exchange_n(word, &from, to, false, order, __ATOMIC_RELAXED);
+    bool same = load_relaxed(word) == from;
+    if (same)
+        store_relaxed(word, to);
+    return same;
+}
+
+/* Word and record change in one section, so that a fork finds both or neither. place: of the caller's
+ * call, for reports. */
 static inline bool weft__lock_take_free(weft_lock *lock, struct weft__task *self, const void *place)
 {
-    bool taken = weft__word_swap(&lock->_word, 0, WEFT__HELD, __ATOMIC_ACQUIRE);
+    bool solo = weft__solo_enter();
+    if (!solo)
+        weft__section_enter();
+    bool taken = weft__word_swap(&lock->_word, 0, WEFT__HELD, solo, __ATOMIC_ACQUIRE);
     if (likely(taken))
         weft__lock_own(lock, self, place);
+    if (solo)
+        weft__solo_leave();
+    else
+        weft__section_leave();
     return taken;
 }
 
 /* By its owner. */
 static inline void weft__lock_let_go(weft_lock *lock, struct weft__task *self)
 {
+    bool solo = weft__solo_enter();
+    if (!solo)
+        weft__section_enter();
     weft__unhold(self, lock, (enum weft__hold_sort)lock->_sort);
     store_relaxed(&lock->_owner, (struct weft__task *)NULL);
-    if (unlikely(!weft__word_swap(&lock->_word, WEFT__HELD, 0, __ATOMIC_RELEASE)))
+    if (unlikely(!weft__word_swap(&lock->_word, WEFT__HELD, 0, solo, __ATOMIC_RELEASE))) {
+        weft__outer_enter(); /* has another in it */
         weft__lock_hand_over(lock, 0);
+        weft__outer_leave();
+    }
+    if (solo)
+        weft__solo_leave();
+    else
+        weft__section_leave();
 }
 
 #endif

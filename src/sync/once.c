@@ -20,10 +20,12 @@ int weft_once_init(weft_once *once, unsigned flags)
     return r;
 }
 
-/* Its runner has failed. */
-static void pass_on(weft_once *once)
+/* Its runner has failed; NULL: it has ended, and holds nothing any more. */
+static void pass_on(weft_once *once, struct weft__task *runner)
 {
     weft__word_lock(&once->_word);
+    if (runner)
+        weft__unhold(runner, once, WEFT__HOLDS_ONCE);
     struct weft__wait_node *node = weft__claim_first(queue(once));
     struct weft__task *next = node ? node->task : NULL;
     store_relaxed(&once->_owner, next);
@@ -39,12 +41,12 @@ static void pass_on(weft_once *once)
 static int run(weft_once *once, struct weft__task *self, weft_fn *fn, void *arg)
 {
     int r = fn(arg);
-    weft__unhold(self, once, WEFT__HOLDS_ONCE);
     if (r < 0) {
-        pass_on(once);
+        pass_on(once, self);
         return r;
     }
     weft__word_lock(&once->_word);
+    weft__unhold(self, once, WEFT__HOLDS_ONCE);
     once->_result = r;
     store_relaxed(&once->_owner, (struct weft__task *)NULL);
     struct weft__task *all = weft__claim_all(queue(once), r);
@@ -97,7 +99,7 @@ void weft_once_fini(weft_once *once)
 
 void weft__once_ended(void *once)
 {
-    pass_on(once);
+    pass_on(once, NULL);
 }
 
 void weft__once_lost(void *object)

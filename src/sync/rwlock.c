@@ -129,10 +129,12 @@ static cold int acquire_slowly(weft_rwlock *rwlock, struct weft__task *self, boo
 static inline bool take_free(weft_rwlock *rwlock, struct weft__task *self, bool reads,
                              const void *place)
 {
+    weft__outer_enter(); /* as in sync/lock.h */
     bool taken = reads ? add_unless(&rwlock->_word, READER, FLAGS, __ATOMIC_ACQUIRE)
                        : add_unless(&rwlock->_word, WRITER, ~0u, __ATOMIC_ACQUIRE);
     if (likely(taken))
         own(rwlock, self, reads, place);
+    weft__outer_leave();
     return taken;
 }
 
@@ -178,18 +180,22 @@ static inline void writer_leaves(weft_rwlock *rwlock, uint32_t lost)
 int weft_rwlock_release(weft_rwlock *rwlock)
 {
     struct weft__task *self = weft__current;
+    int r = 0;
     if (unlikely(!self))
         return -EPERM;
+    weft__outer_enter();
     if (load_relaxed(&rwlock->_owner) == self) {
         weft__unhold(self, rwlock, WEFT__HOLDS_WRITE);
         writer_leaves(rwlock, 0);
     } else if (likely(weft__unhold(self, rwlock, WEFT__HOLDS_READ))) {
         reader_leaves(rwlock);
     } else {
-        return -EPERM;
+        r = -EPERM;
     }
-    weft__point("release");
-    return 0;
+    weft__outer_leave();
+    if (likely(r == 0))
+        weft__point("release");
+    return r;
 }
 
 static inline void enter(weft_rwlock *rwlock, bool reads, const void *place)

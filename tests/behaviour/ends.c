@@ -560,6 +560,7 @@ static weft_event flag = WEFT_EVENT_INIT;
 static weft_queue pipeline;
 static weft_semaphore units;
 static weft_cond cond = WEFT_COND_INIT;
+static weft_lock taken_often = WEFT_LOCK_INIT;
 
 /* All objects, one short section after the other. */
 static void touch_all(void)
@@ -574,6 +575,8 @@ static void touch_all(void)
     CHECK_OK(weft_semaphore_release(&units, 1));
     CHECK_EQ(weft_semaphore_acquire(&units, weft_at_once()) % ETIMEDOUT, 0);
     weft_cond_signal(&cond);
+    CHECK_OK(weft_lock_acquire(&taken_often, weft_never()));
+    CHECK_EQ(weft_lock_release(&taken_often), 0);
 }
 
 static int touch_on(void *arg)
