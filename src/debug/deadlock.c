@@ -17,8 +17,7 @@
 #include "base/sys.h"
 #include "debug/dump.h"
 #include "sched/wait.h"
-
-void (*weft__deadlock_taken)(const void *object, const char *reason, char *out, size_t room);
+#include "sync/hold.h"
 
 enum { HOPS = 10000, SHOWN = 8, REMEMBERED = 16, STEPS = 1000000 };
 
@@ -156,20 +155,28 @@ static void count_behind(struct weft__task *task, void *ctx)
     }
 }
 
+static void tell_holds(struct weft__task *task)
+{
+    char place[256];
+    uint32_t n = load_relaxed(&task->held);
+    for (uint32_t i = 0; i < n && i < WEFT__HOLDS; i++) {
+        uintptr_t what = load_relaxed(&task->holds[i].what);
+        weft__sys_place(load_relaxed(&task->holds[i].place), place, sizeof place);
+        weft__report("    holds %s %p, taken at %s\n", weft__hold_name(what),
+                     weft__hold_object(what), place);
+    }
+}
+
 static void tell(const struct ring *ring)
 {
-    char text[512], taken[128];
+    char text[512];
     unsigned n = ring->count < SHOWN ? ring->count : SHOWN;
     weft__report("weft: DEADLOCK: %u tasks wait in a circle, each for what the next one has\n",
                  ring->count);
     for (unsigned i = 0; i < n; i++) {
-        struct weft__task *task = ring->members[i];
-        weft__describe(task, text, sizeof text);
-        taken[0] = 0;
-        if (weft__deadlock_taken)
-            weft__deadlock_taken(load_relaxed(&task->object), load_relaxed(&task->reason), taken,
-                                 sizeof taken);
-        weft__report("  %s%s%s\n", text, taken[0] ? ", taken at " : "", taken);
+        weft__describe(ring->members[i], text, sizeof text);
+        weft__report("  %s\n", text);
+        tell_holds(ring->members[i]);
     }
     if (n < ring->count)
         weft__report("  and %u more\n", ring->count - n);

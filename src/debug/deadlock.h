@@ -3,13 +3,10 @@
 #define WEFT_DEBUG_DEADLOCK_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 struct weft__task;
 
 void weft__deadlock_look(struct weft__task *self, struct weft__task *owner); /* weft__wait_closes */
 bool weft__deadlock_of_all(void); /* weft__nothing_moves */
-/* Filled by assembly.c: where the owner of what is waited for took it, if that is known. */
-extern void (*weft__deadlock_taken)(const void *object, const char *reason, char *out, size_t room);
 
 #endif

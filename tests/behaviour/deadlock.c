@@ -73,6 +73,8 @@ static void table_of(int n)
     for (int i = 0; i < n; i++)
         CHECK_SAYS(said, names[i]);
     CHECK_SAYS(said, "waits for lock");
+    CHECK_SAYS(said, "    holds lock 0x");
+    CHECK_SAYS(said, "behaviour.deadlock(+0x"); /* where it was taken */
 }
 
 TEST_EACH_KIND(two_locks_in_opposite_orders)
