@@ -36,5 +36,6 @@
 #include <weft/task.h>      /* a unit of work: kinds, join, cancel, names */
 #include <weft/terminal.h>  /* pseudo-terminals, raw mode, window size */
 #include <weft/time.h>      /* spans, deadlines, sleep, tickers, timers */
+#include <weft/tls.h>       /* encrypted connections; in libweft-tls */
 
 #endif

@@ -33,6 +33,7 @@ static const struct {
     SIZE(weft_signal, 64),
     SIZE(weft_stream, 96),
     SIZE(weft_address, 136),
+    SIZE(weft_tls, 32),
     SIZE(weft_operation, 128),
     SIZE(weft_generator, 96),
     SIZE(weft_fiber, 64),
