@@ -950,30 +950,22 @@ TEST_REAL(a_fork_among_connections_leaves_them_alone, REAL)
 
 /* -- one handler computes ---------------------------------------------------------------------------- */
 
+static bool enough; /* atomic: the handler that computes may stop */
+
 static int echo_or_burn(weft_conn *conn)
 {
     char buf[16];
     ssize_t n = weft_conn_read(conn, buf, sizeof buf, weft_at_once());
-    if (n > 0 && *buf == 'B') {
-        weft_time until = weft_time_add(weft_now(), 500 * WEFT_MS);
-        while (weft_time_between(weft_now(), until) > 0)
-            ;
-    }
+    while (n > 0 && *buf == 'B' && !__atomic_load_n(&enough, __ATOMIC_ACQUIRE))
+        ;
     if (n > 0)
         n = weft_conn_write(conn, buf, (size_t)n, SOON);
     return n > 0 || n == -ETIMEDOUT ? WEFT_CONN_IDLE : (int)n;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 TEST_REAL(a_computing_handler_holds_no_idle_connection_up, REAL)
 {
     enum { CONNS = 200 };
-    static int64_t late[CONNS];
     struct server s;
     int fds[CONNS];
     if (weft_worker_count() < 2)
@@ -988,24 +980,14 @@ TEST_REAL(a_computing_handler_holds_no_idle_connection_up, REAL)
         say(fds[i], "hello");
         hear(fds[i], "hello");
     }
-    weft_time begun = weft_now();
     say(burner, "B");
-    CHECK_OK(weft_sleep(weft_after(5 * WEFT_MS)));
-    int measured = 0;
-    for (; measured < CONNS && weft_time_between(begun, weft_now()) < 480 * WEFT_MS; measured++) {
-        weft_time from = weft_now();
-        say(fds[measured], "hello");
-        hear(fds[measured], "hello");
-        late[measured] = weft_time_between(from, weft_now());
-        CHECK_OK(weft_sleep(weft_after(WEFT_MS)));
+    for (int i = 0; i < CONNS;
+         i++) { /* all are answered while it computes; how soon is the bench's */
+        say(fds[i], "hello");
+        hear(fds[i], "hello");
     }
+    __atomic_store_n(&enough, true, __ATOMIC_RELEASE);
     hear(burner, "B");
-    qsort(late, (size_t)measured, sizeof *late, by_value);
-    printf("%d requests: p50 %.3f, p99 %.3f, max %.3f ms\n", measured,
-           (double)late[measured / 2] / 1e6, (double)late[measured * 99 / 100] / 1e6,
-           (double)late[measured - 1] / 1e6);
-    CHECK_GE(measured, t_slow_build() ? 5 : 20);
-    CHECK_LT(late[measured / 2], 100 * WEFT_MS); /* not the half second; the rest is the bench's */
     for (int i = 0; i < CONNS; i++)
         CHECK_OK(weft_close(fds[i]));
     CHECK_OK(weft_close(burner));
