@@ -46,7 +46,7 @@ typedef struct weft_fiber { /* private; 64 bytes; zeroed: one that has ended */
  * Returns   0; -EINVAL
  * Context   anywhere
  * Cancels   no
- * Owns      nothing until the first switch; then a stack, until fn has returned.   Since 0.2
+ * Owns      nothing until the first switch; then a stack, until fn has returned.   Since 0.1
  */
 WEFT_API int weft_fiber_init_at(weft_fiber *fiber, weft_fiber_fn *fn, weft_fiber *parent,
                                 const char *site);
@@ -63,28 +63,28 @@ WEFT_API int weft_fiber_init_at(weft_fiber *fiber, weft_fiber_fn *fn, weft_fiber
  *           began in the calling fiber), -ECANCELED (the calling fiber is being ended by its fini, now
  *           or before: clean up and return)
  * Context   task or thread
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_fiber_switch(weft_fiber *to, void *give, void **got);
 
 /* The fiber that runs here.
  * Returns   the fiber; NULL on a task's own stack and in a generator
  * Context   anywhere but signal handlers
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API weft_fiber *weft_fiber_current(void);
 
 /* Who goes on when it ends.
  * Returns   what weft_fiber_init was told
  * Context   anywhere
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API weft_fiber *weft_fiber_parent(const weft_fiber *fiber);
 
 /* Has its function returned?
  * Returns   true or false; true for zeroed memory
  * Context   its thread
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API bool weft_fiber_is_ended(const weft_fiber *fiber);
 
@@ -92,7 +92,7 @@ WEFT_API bool weft_fiber_is_ended(const weft_fiber *fiber);
  * returns when its function has; its result is dropped. One that runs, or that began on another
  * thread, is a bug: reported, then abort. Zeroed memory is fine.
  * Context   task or thread, the one it began on
- * Cancels   the fiber's waits do.   Since 0.2
+ * Cancels   the fiber's waits do.   Since 0.1
  */
 WEFT_API void weft_fiber_fini(weft_fiber *fiber);
 

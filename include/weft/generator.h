@@ -55,7 +55,7 @@ typedef struct weft_generator { /* private; 96 bytes; zeroed: one that has ended
  * Returns   0; -EINVAL
  * Context   anywhere
  * Cancels   no
- * Owns      nothing until the first value; then a stack, until fn has returned.   Since 0.2
+ * Owns      nothing until the first value; then a stack, until fn has returned.   Since 0.1
  */
 WEFT_API int weft_generator_init_at(weft_generator *generator, weft_fn *fn, void *arg, size_t size,
                                     const char *site);
@@ -71,7 +71,7 @@ WEFT_API int weft_generator_init_at(weft_generator *generator, weft_fn *fn, void
  *           Nothing has happened on: -EINVAL (size), -ENOMEM (no stack), -EBUSY (it is running: fn itself
  *           asks, or waits under another task), -EPERM (begun on another thread)
  * Context   task or thread
- * Cancels   fn's waits do; the call adds none.   Since 0.2
+ * Cancels   fn's waits do; the call adds none.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_generator_next(weft_generator *generator, void *out, size_t size,
                                            weft_deadline deadline);
@@ -81,7 +81,7 @@ WEFT_API WEFT_MUST int weft_generator_next(weft_generator *generator, void *out,
  * Returns   as weft_generator_next; -EINVAL also where fn has not begun (one weft_generator_next takes it
  *           to its first yield), or stands at a yield that takes no value, or one of another size
  * Context   task or thread
- * Cancels   fn's waits do; the call adds none.   Since 0.2
+ * Cancels   fn's waits do; the call adds none.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_generator_send(weft_generator *generator, const void *value,
                                            size_t value_size, void *out, size_t size,
@@ -93,7 +93,7 @@ WEFT_API WEFT_MUST int weft_generator_send(weft_generator *generator, const void
  *           nothing was given: size, no generator, or inside a weft_within, weft_shield or task of a
  *           fork group that began in it and has not ended
  * Context   a generator
- * Cancels   no: a cancelled caller still gets its values.   Since 0.2
+ * Cancels   no: a cancelled caller still gets its values.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_generator_yield(const void *value, size_t size);
 
@@ -101,7 +101,7 @@ WEFT_API WEFT_MUST int weft_generator_yield(const void *value, size_t size);
  *   in, in_size  where to, and how many bytes a value sent must have
  * Returns   1 a value was sent and is in *in; 0 none was; otherwise as weft_generator_yield
  * Context   a generator
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_generator_exchange(const void *value, size_t size, void *in,
                                                size_t in_size);
@@ -112,7 +112,7 @@ WEFT_API WEFT_MUST int weft_generator_exchange(const void *value, size_t size, v
  * Returns   0 it has returned; its error; -ECANCELED as weft_generator_yield: then inner is closed too;
  *           the errors of weft_generator_next and weft_generator_yield
  * Context   a generator
- * Cancels   inner's waits do.   Since 0.2
+ * Cancels   inner's waits do.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_generator_yield_from(weft_generator *inner);
 
@@ -121,14 +121,14 @@ WEFT_API WEFT_MUST int weft_generator_yield_from(weft_generator *inner);
  * Returns   0 it has ended, now or before; the error fn returned, but for the -ECANCELED of this close.
  *           It has not ended on: -EPROTO (it gave a value instead: close it again), -EBUSY, -EPERM
  * Context   task or thread
- * Cancels   fn's waits do; the call adds none.   Since 0.2
+ * Cancels   fn's waits do; the call adds none.   Since 0.1
  */
 WEFT_API int weft_generator_close(weft_generator *generator);
 
 /* End its use, closing it first if need be. One that cannot be closed is a bug: reported, then abort.
  * Zeroed memory is fine.
  * Context   task or thread, the one it began on
- * Cancels   as weft_generator_close.   Since 0.2
+ * Cancels   as weft_generator_close.   Since 0.1
  */
 WEFT_API void weft_generator_fini(weft_generator *generator);
 

@@ -60,7 +60,7 @@ struct weft_log_record {
  *   file       static text
  * Context   task, thread, hook, a fork's child; no signal handler. It waits for nothing but the sink:
  *           for the write to standard error, as long as that is full, so its worker does
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API void weft_log_at(int level, const char *file, int line, const char *format, ...)
     WEFT_PRINTF(4, 5);
@@ -69,13 +69,13 @@ WEFT_API void weft_log_at(int level, const char *file, int line, const char *for
  * notice, warning, error, critical, off, or a number; else warning.
  * Returns   the threshold
  * Context   anywhere
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API int weft_log_level(void);
 
 /* Set it, for the whole process.
  * Context   anywhere, signal handlers included
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API void weft_log_level_set(int level);
 
@@ -88,7 +88,7 @@ typedef void weft_log_sink(void *ctx, const struct weft_log_record *record);
  *   sink  NULL: standard error again
  *   ctx   handed to it
  * Context   any thread. A record that is on its way may still come to the old sink after the call
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API void weft_log_set(weft_log_sink *sink, void *ctx);
 
@@ -99,21 +99,21 @@ WEFT_API void weft_log_set(weft_log_sink *sink, void *ctx);
  *               does not fit is cut, and the line says so
  * Returns   the bytes of the line; 0 for a size below 64
  * Context   anywhere
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API size_t weft_log_format(const struct weft_log_record *record, char *line, size_t size);
 
 /* A level's name, for sinks that print it.
  * Returns   "INFO", static text; NULL for a number without a name
  * Context   anywhere, signal handlers included
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API const char *weft_log_level_name(int level);
 
 /* The threshold, for the macros alone. Read it by weft_log_level().
  * Returns   not a function
  * Context   anywhere
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API extern int weft_log_threshold;
 

@@ -61,7 +61,7 @@ struct weft_ready {
 /* Prepare a selector, in the caller's memory.
  * Returns   0; -EMFILE, -ENFILE, -ENOMEM
  * Context   anywhere but signal handlers
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_selector_init(weft_selector *selector);
 
@@ -74,7 +74,7 @@ WEFT_API WEFT_MUST int weft_selector_init(weft_selector *selector);
  * Context   task or thread; any number at once
  * Cancels   no
  * Owns      nothing: the descriptor stays the caller's, who unregisters it first or closes it by weft_close,
- *           which is told. One that others close by close(2) is silent, until it is unregistered.   Since 0.2
+ *           which is told. One that others close by close(2) is silent, until it is unregistered.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_selector_register(weft_selector *selector, int fd, int events,
                                               void *data);
@@ -84,7 +84,7 @@ WEFT_API WEFT_MUST int weft_selector_on(weft_selector *selector, int fd, int eve
 /* Watch for something else, with other data, or once more.
  * Returns   0; -ENOENT: not registered; -EBADF: others closed it; -EINVAL, -ENOMEM: as it was
  * Context   task or thread; any number at once
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_selector_modify(weft_selector *selector, int fd, int events, void *data);
 
@@ -92,7 +92,7 @@ WEFT_API WEFT_MUST int weft_selector_modify(weft_selector *selector, int fd, int
  * been told.
  * Returns   0; -ENOENT: not registered
  * Context   task or thread; any number at once
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API int weft_selector_unregister(weft_selector *selector, int fd);
 
@@ -101,7 +101,7 @@ WEFT_API int weft_selector_unregister(weft_selector *selector, int fd);
  * Returns   how many are told; 0: woken by weft_selector_wake; -ETIMEDOUT, -ECANCELED, -EINVAL (max 0),
  *           -ENOMEM: nothing was told
  * Context   task or thread. Of several at once one is told of an edge or a one-shot, each of what lasts
- * Cancels   yes.   Since 0.2
+ * Cancels   yes.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_selector_select(weft_selector *selector, struct weft_ready *out,
                                             size_t max, weft_deadline deadline);
@@ -113,13 +113,13 @@ WEFT_API WEFT_MUST int weft_selector_select(weft_selector *selector, struct weft
  *           after all were called; -EINVAL: one was registered without a function; and as
  *           weft_selector_select
  * Context   as weft_selector_select
- * Cancels   yes, its own wait and those of the functions.   Since 0.2
+ * Cancels   yes, its own wait and those of the functions.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_selector_dispatch(weft_selector *selector, weft_deadline deadline);
 
 /* Let a select that waits now return 0; if none does, the next one.
  * Context   anywhere, signal handlers included
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API void weft_selector_wake(weft_selector *selector);
 
@@ -127,7 +127,7 @@ WEFT_API void weft_selector_wake(weft_selector *selector);
  *   out, max  room; events are those registered. NULL and 0 to count
  * Returns   the number, which may be more than max; weft_selector_get 0 or -ENOENT
  * Context   task or thread; any number at once
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API size_t weft_selector_count(const weft_selector *selector);
 WEFT_API int weft_selector_get(const weft_selector *selector, int fd, struct weft_ready *out);
@@ -138,7 +138,7 @@ WEFT_API size_t weft_selector_list(const weft_selector *selector, struct weft_re
  * is fine. In a child of fork(2) a selector of its parent is empty, every call that can fail is -EBADF, and
  * this one is right.
  * Context   anywhere but signal handlers
- * Cancels   no.   Since 0.2
+ * Cancels   no.   Since 0.1
  */
 WEFT_API void weft_selector_fini(weft_selector *selector);
 
