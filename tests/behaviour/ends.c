@@ -393,8 +393,11 @@ static weft_once lost_once;
 
 static int hold_all(void *lock)
 {
-    weft_with_rlock(&lost_rlock) weft_with_rlock(&lost_rlock) weft_with_read(&lost_read)
-        weft_with_write(&lost_write) return hold_for_ever(lock);
+    weft_with_rlock(&lost_rlock)
+        weft_with_rlock(&lost_rlock)
+            weft_with_read(&lost_read)
+                weft_with_write(&lost_write)
+                    return hold_for_ever(lock);
     return 0;
 }
 

@@ -95,8 +95,7 @@ static bool ready;
 static int make_ready(void *arg)
 {
     (void)arg;
-    weft_with_rlock(&rlock)
-    {
+    weft_with_rlock(&rlock) {
         ready = true;
         CHECK_EQ(weft_cond_signal(&cond), 1);
     }
@@ -170,8 +169,7 @@ static int write_once(void *arg)
 static int read_together(void *arg)
 {
     (void)arg;
-    weft_with_read(&rwlock)
-    {
+    weft_with_read(&rwlock) {
         ADD(inside, 1);
         CHECK_EQ(weft_event_wait(&open_door, weft_never()), 0);
     }
@@ -546,23 +544,23 @@ static weft_semaphore sem = WEFT_SEMAPHORE_INIT_BOUNDED(2, 2);
 static int leave_by(int way)
 {
     for (int i = 0; i < 3; i++) {
-        weft_with_lock(&lock) weft_with_rlock(&rlock) weft_with_rlock(&rlock)
-        {
-            weft_with_write(&rwlock)
-            {
-                CHECK(weft_lock_is_held(&lock) && weft_rwlock_is_writer(&rwlock));
-                if (way == 0)
-                    return i;
-                if (way == 1)
-                    break;
-                if (way == 2)
-                    continue;
-                if (way == 3)
-                    goto out;
-            }
-            CHECK(!weft_rwlock_is_writer(&rwlock));
-            CHECK(weft_lock_is_held(&lock));
-        }
+        weft_with_lock(&lock)
+            weft_with_rlock(&rlock)
+                weft_with_rlock(&rlock) {
+                    weft_with_write(&rwlock) {
+                        CHECK(weft_lock_is_held(&lock) && weft_rwlock_is_writer(&rwlock));
+                        if (way == 0)
+                            return i;
+                        if (way == 1)
+                            break;
+                        if (way == 2)
+                            continue;
+                        if (way == 3)
+                            goto out;
+                    }
+                    CHECK(!weft_rwlock_is_writer(&rwlock));
+                    CHECK(weft_lock_is_held(&lock));
+                }
         CHECK(!weft_lock_is_held(&lock) && !weft_rlock_is_held(&rlock));
     }
     return 3;
@@ -573,16 +571,15 @@ out:
 static int leave_semaphore_by(int way)
 {
     int r;
-    weft_with_semaphore(&sem, weft_at_once(), &r)
-    {
+    weft_with_semaphore(&sem, weft_at_once(), &r) {
         CHECK_EQ(weft_semaphore_value(&sem), 1);
-        weft_with_semaphore(&sem, weft_after(WEFT_SEC), &r)
-        {
+        weft_with_semaphore(&sem, weft_after(WEFT_SEC), &r) {
             if (way == 0)
                 return 0;
             if (way == 1)
                 break;
-            weft_with_semaphore(&sem, weft_after(WEFT_US), &r) FAIL("the third came in");
+            weft_with_semaphore(&sem, weft_after(WEFT_US), &r)
+                FAIL("the third came in");
             CHECK_ERR(r, -ETIMEDOUT);
         }
     }
@@ -606,7 +603,9 @@ TEST_EACH_KIND(a_block_lets_go_whatever_way_it_is_left)
     weft_with_lock(at++) /* evaluated once */
         CHECK(weft_lock_is_held(&lock));
     CHECK(at == &lock + 1);
-    weft_with_read(&rwlock) weft_with_read(&rwlock) CHECK(weft_rwlock_is_reader(&rwlock));
+    weft_with_read(&rwlock)
+        weft_with_read(&rwlock)
+            CHECK(weft_rwlock_is_reader(&rwlock));
     CHECK(!weft_rwlock_is_reader(&rwlock));
 }
 
@@ -711,8 +710,10 @@ TEST_REAL(misuse_is_a_bug, "processes")
 static int hold_three(void *arg)
 {
     (void)arg;
-    weft_with_lock(&lock) weft_with_rlock(&rlock) weft_with_read(&rwlock)
-        CHECK_EQ(weft_event_wait(&open_door, weft_never()), 0);
+    weft_with_lock(&lock)
+        weft_with_rlock(&rlock)
+            weft_with_read(&rwlock)
+                CHECK_EQ(weft_event_wait(&open_door, weft_never()), 0);
     return 0;
 }
 

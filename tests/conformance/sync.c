@@ -124,14 +124,16 @@ static void cond_open(int waiters)
 static int cond_wait(weft_deadline deadline)
 {
     int r;
-    weft_with_lock(&lock) r = weft_cond_wait(&cond, &lock, deadline);
+    weft_with_lock(&lock)
+        r = weft_cond_wait(&cond, &lock, deadline);
     return r;
 }
 static int cond_rlock_wait(weft_deadline deadline)
 {
     int r;
-    weft_with_rlock(&rlock) weft_with_rlock(&rlock) r =
-        weft_cond_wait_rlock(&cond, &rlock, deadline);
+    weft_with_rlock(&rlock)
+        weft_with_rlock(&rlock)
+            r = weft_cond_wait_rlock(&cond, &rlock, deadline);
     CHECK(!weft_rlock_is_held(&rlock));
     return r;
 }
@@ -158,7 +160,8 @@ static void sem_open_(int waiters)
 static int sem_wait_(weft_deadline deadline)
 {
     int r;
-    weft_with_semaphore(&sem, deadline, &r) CHECK_EQ(r, 0);
+    weft_with_semaphore(&sem, deadline, &r)
+        CHECK_EQ(r, 0);
     return r;
 }
 static void sem_fini(void)

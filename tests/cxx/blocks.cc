@@ -14,12 +14,14 @@ static weft_once once = WEFT_ONCE_INIT;
 static void throw_in_blocks()
 {
     int r;
-    weft_with_lock(&lock) weft_with_rlock(&rlock) weft_with_rlock(&rlock) weft_with_read(&rwlock)
-        weft_with_semaphore(&sem, weft_never(), &r)
-    {
-        CHECK(weft_lock_is_held(&lock));
-        throw std::runtime_error("out of a block");
-    }
+    weft_with_lock(&lock)
+        weft_with_rlock(&rlock)
+            weft_with_rlock(&rlock)
+                weft_with_read(&rwlock)
+                    weft_with_semaphore(&sem, weft_never(), &r) {
+                        CHECK(weft_lock_is_held(&lock));
+                        throw std::runtime_error("out of a block");
+                    }
     FAIL("no exception");
 }
 
@@ -35,7 +37,8 @@ static int check_blocks(void *)
     CHECK(!weft_lock_is_held(&lock) && !weft_rlock_is_held(&rlock));
     CHECK(!weft_rwlock_is_reader(&rwlock));
     CHECK_EQ(weft_semaphore_value(&sem), 1);
-    weft_with_write(&rwlock) CHECK(weft_rwlock_is_writer(&rwlock));
+    weft_with_write(&rwlock)
+        CHECK(weft_rwlock_is_writer(&rwlock));
     CHECK_EQ(weft_barrier_wait(&barrier, weft_never()), 0);
     CHECK(!weft_once_is_done(&once));
     return 0;
