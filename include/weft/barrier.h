@@ -33,7 +33,8 @@ typedef struct weft_barrier { /* private; 96 bytes */
 /* Prepare a barrier.
  *   parties  how many tasks meet, 1 to 2^31 - 1
  *   action   NULL, or called as action(arg) by the last who comes, in its task, before anybody leaves.
- *            It may wait. If it returns < 0 the barrier breaks.
+ *            It may wait. If it returns < 0 the barrier breaks. Who comes while it runs, being one more
+ *            than the parties, begins the next round, whose action may run beside this one.
  *   flags    as weft_lock_init's
  * Returns   0; -EINVAL, -ENOTSUP
  * Context   anywhere
