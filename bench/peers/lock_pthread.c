@@ -1,4 +1,4 @@
-/* lock: pthread_mutex, private, and shared robust. A second thread sleeps meanwhile: in a program with
+/* lock: pthread_mutex, private, shared robust, and recursive; pthread_rwlock. A second thread sleeps meanwhile: in a program with
  * one thread glibc leaves the atomic instructions out, and a runtime has threads. */
 #include "bench.h"
 
@@ -6,7 +6,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-static pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER, robust;
+static pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER, robust, recursive;
+static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static volatile long count;
 
 static void use(pthread_mutex_t *lock, long steps)
@@ -29,6 +30,33 @@ static void use_robust(long steps)
     use(&robust, steps);
 }
 
+static void use_recursive(long steps)
+{
+    use(&recursive, steps);
+}
+
+static void use_read(long steps)
+{
+    count = 0;
+    for (long i = 0; i < steps; i++) {
+        pthread_rwlock_rdlock(&rwlock);
+        count = count + 1;
+        pthread_rwlock_unlock(&rwlock);
+    }
+    bench_check(count == steps, "count");
+}
+
+static void use_write(long steps)
+{
+    count = 0;
+    for (long i = 0; i < steps; i++) {
+        pthread_rwlock_wrlock(&rwlock);
+        count = count + 1;
+        pthread_rwlock_unlock(&rwlock);
+    }
+    bench_check(count == steps, "count");
+}
+
 static void *sleeper(void *arg)
 {
     pause();
@@ -47,5 +75,11 @@ int main(void)
     pthread_mutex_init(&robust, &kind);
     bench("lock_private", BENCH_CPU, use_plain);
     bench("lock_shared", BENCH_CPU, use_robust);
+    pthread_mutexattr_init(&kind);
+    pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&recursive, &kind);
+    bench("rlock", BENCH_CPU, use_recursive);
+    bench("rwlock_read", BENCH_CPU, use_read);
+    bench("rwlock_write", BENCH_CPU, use_write);
     exit(0);
 }
