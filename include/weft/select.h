@@ -60,7 +60,8 @@ WEFT_API WEFT_MUST int weft_select(struct weft_case *on, size_t n, weft_deadline
  *   weft_on_event      weft_event_wait: 0
  *   weft_on_semaphore  weft_semaphore_acquire: 0
  *   weft_on_lock       weft_lock_acquire: 0 or WEFT_RECOVERED, and the caller holds it; -EDEADLK
- *   weft_on_task       weft_task_join: 0 and *out, which may be NULL, is filled in; -ESRCH, -EDEADLK, -EINVAL
+ *   weft_on_task       weft_task_join: 0, and *out, which may be NULL, is filled in; -ESRCH, -EDEADLK,
+ *                      -EINVAL
  *   weft_on_time       weft_sleep: 0; weft_after(span) counts from when the select begins to wait
  *   weft_on_ticker     weft_ticker_wait: the beats
  *   weft_on_fd         weft_poll: the events that are true; -EBADF
