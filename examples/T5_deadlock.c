@@ -41,8 +41,9 @@ static int one_lock(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 2; i++)
-        weft_with_rlock(&one) weft_with_rlock(&one) /* again: its owner may */
-            steps++;
+        weft_with_rlock(&one)
+            weft_with_rlock(&one) /* again: its owner may */
+                steps++;
     return 0;
 }
 

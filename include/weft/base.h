@@ -24,12 +24,20 @@
 #define WEFT_PRINTF(fmt, at) __attribute__((format(printf, fmt, at)))
 
 /* A block with an object taken: enter(object) before, end(&object) when it is left. n: a number of its
- * own for the names, so that blocks nest without shadows. */
-#define WEFT__WITH(type, end, object, enter, n) WEFT__WITH_NAMED(type, end, object, enter, n)
-#define WEFT__WITH_NAMED(type, end, object, enter, n)                                   \
-    for (type * weft__with_##n __attribute__((cleanup(end))) = (object),                \
-                               *weft__in_##n = (enter(weft__with_##n), weft__with_##n); \
-         weft__in_##n; weft__in_##n = NULL)
+ * own for the names, so that blocks nest without shadows. The loop looks at an address, so that compilers
+ * see that the block runs. */
+#define WEFT__WITH(type, end, object, enter, n) \
+    WEFT__WITH_IF(type, end, object, enter, WEFT__ALWAYS, n)
+#define WEFT__WITH_IF(type, end, object, enter, runs, n) \
+    WEFT__WITH_N(type, end, object, enter, runs, n)
+#define WEFT__WITH_N(type, end, object, enter, runs, n) \
+    WEFT__WITH_NAMED(type, end, object, enter, runs, weft__with_##n, weft__in_##n)
+#define WEFT__WITH_NAMED(type, end, object, enter, runs, with, in)    \
+    for (type * with __attribute__((cleanup(end))) = (object),        \
+                     **in = (enter(with), runs(with) ? &with : NULL); \
+         in; in = NULL)
+#define WEFT__ALWAYS(object)   1
+#define WEFT__IF_TAKEN(object) ((object) != NULL)
 
 /* Acquired, but the last owner ended while holding it: what it protects may be half-changed. */
 #define WEFT_RECOVERED 1

@@ -76,9 +76,10 @@ static inline void weft__semaphore_end(weft_semaphore **sem)
 
 /* weft_with_semaphore(sem, deadline, &result) { ... }: what acquire returns goes to result; the block
  * runs if that is 0, and gives back what was taken on whatever way it is left (see weft_with_lock). */
-#define weft_with_semaphore(sem, deadline, result)                                                \
-    WEFT__WITH(weft_semaphore, weft__semaphore_end, weft__semaphore_begin(sem, deadline, result), \
-               (void), __COUNTER__)
+#define weft_with_semaphore(sem, deadline, result)                                      \
+    WEFT__WITH_IF(weft_semaphore, weft__semaphore_end,                                  \
+                  weft__semaphore_begin(sem, deadline, result), (void), WEFT__IF_TAKEN, \
+                  __COUNTER__)
 
 WEFT_END
 #endif
