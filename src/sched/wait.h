@@ -152,13 +152,13 @@ static inline void weft__node_link(struct weft__wait_queue q, struct weft__wait_
     node->next = NULL;
     node->prev = *q.last;
     node->linked = true;
-    *(*q.last ? &(*q.last)->next : q.first) = node;
+    store_relaxed(*q.last ? &(*q.last)->next : q.first, node); /* others look if there is one */
     *q.last = node;
 }
 
 static inline void weft__node_unlink(struct weft__wait_queue q, struct weft__wait_node *node)
 {
-    *(node->prev ? &node->prev->next : q.first) = node->next;
+    store_relaxed(node->prev ? &node->prev->next : q.first, node->next);
     *(node->next ? &node->next->prev : q.last) = node->prev;
     node->linked = false;
 }
