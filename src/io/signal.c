@@ -16,7 +16,6 @@ static uint64_t caught;
 static struct sigaction before[65];
 static uint32_t walking[2]; /* atomic: handlers in the list, by the phase in which they began */
 static uint32_t phase;      /* atomic */
-static uint64_t generation; /* of the runtime in whose process they are */
 
 static void on_signal(int signo)
 {
@@ -32,6 +31,14 @@ static void on_signal(int signo)
     }
     __atomic_fetch_sub(count, 1, __ATOMIC_SEQ_CST);
     *at = saved;
+}
+
+/* In a fork's child: handlers that ran, and who awaited them, are not here. */
+static void forget_walkers(void)
+{
+    store_relaxed(&walking[0], 0);
+    store_relaxed(&walking[1], 0);
+    weft__spin_unlock(&awaiting);
 }
 
 static void restore_unwanted(void)
@@ -60,6 +67,10 @@ int weft_signal_init(weft_signal *signal, const int *signos, size_t count)
     int fd = weft__sys_eventfd(0, O_NONBLOCK | O_CLOEXEC), r = 0;
     if (fd < 0)
         return fd;
+    static uint32_t watches_forks;
+    uint32_t never = 0;
+    if (swap_acq_rel(&watches_forks, &never, 1u))
+        weft__sys_at_fork(NULL, NULL, forget_walkers);
     *signal = (weft_signal){ ._wanted = wanted, ._fd = fd };
     struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK };
     weft__spin_lock(&spin);
@@ -168,12 +179,6 @@ void weft_signal_fini(weft_signal *signal)
     if (!signal->_wanted)
         return;
     weft__spin_lock(&spin);
-    if (generation != weft__rt.generation) { /* a fork's child: handlers that ran are not here */
-        generation = weft__rt.generation;
-        store_relaxed(&walking[0], 0);
-        store_relaxed(&walking[1], 0);
-        weft__spin_unlock(&awaiting);
-    }
     weft_signal **at = &first;
     while (*at && *at != signal)
         at = &(*at)->_next;
