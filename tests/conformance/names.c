@@ -83,11 +83,20 @@ static void check_address(const weft_address *address, const char *text)
     CHECK_STR(got, text);
 }
 
+/* Is this libweft one that asks servers? */
+static bool asks_servers(void)
+{
+    struct weft_name_options o = { .size = sizeof o, .hosts = "", .servers = "127.0.0.1:1" };
+    return weft_name_find("web", NULL, NULL, 0, &o, weft_at_once()) != -ENOSYS;
+}
+
 /* -- servers ------------------------------------------------------------------------------------------ */
 
 /* A port where nothing answers, or for a server that is to be started. */
 static int udp_socket(int *port)
 {
+    if (!asks_servers())
+        SKIP("built without c-ares");
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof in;
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -227,7 +236,7 @@ IN_KIND(malformed_names_are_not_asked_for)
     CHECK_ERR(weft_name_find("x", NULL, NULL, 0, &wrong, SOON), -EINVAL);
     wrong = by_hosts;
     wrong.servers = "not an address";
-    CHECK_ERR(weft_name_find("x", NULL, NULL, 0, &wrong, SOON), -EINVAL);
+    CHECK_ERR(weft_name_find("x", NULL, NULL, 0, &wrong, SOON), asks_servers() ? -EINVAL : -ENOSYS);
     wrong = by_hosts;
     wrong.size--;
     CHECK_ERR(weft_name_find("x", NULL, NULL, 0, &wrong, SOON), -EINVAL);
