@@ -244,7 +244,7 @@ bool weft__all_sleep(void)
         struct weft__task *task = weft__record_at(WEFT__RECORDS + i);
         if (!(load_acquire(&task->life) & WEFT__LIFE_ALIVE))
             continue;
-        if (task != weft__rt.host && task != load_relaxed(&weft__rt.rester) &&
+        if (task != load_relaxed(&weft__rt.host) && task != load_relaxed(&weft__rt.rester) &&
             !(weft__wait_is_open(load_acquire(&task->wait)) && load_relaxed(&task->endless) &&
               load_acquire(&task->sleeping) == 1))
             return false;
@@ -252,7 +252,8 @@ bool weft__all_sleep(void)
     }
     return waiting + helpers == load_relaxed(&weft__rt.threads) &&
            threads_of_process() == weft__rt.workers_count + waiting + helpers +
-                                       load_relaxed(&has_watch) - (weft__rt.host != NULL) &&
+                                       load_relaxed(&has_watch) -
+                                       (load_relaxed(&weft__rt.host) != NULL) &&
            workers_sleep();
 }
 
@@ -721,10 +722,10 @@ int weft_run(weft_fn *fn, void *arg)
     group._worker = worker;
     r = weft_group_spawn(&group, WEFT_COROUTINE, run_first, &run);
     altstack_begin(&altstack);
-    weft__rt.host = self;
+    store_relaxed(&weft__rt.host, self);
     if (r == 0)
         weft__worker_loop(worker, run_is_done);
-    weft__rt.host = NULL;
+    store_relaxed(&weft__rt.host, (struct weft__task *)NULL);
     altstack_end(&altstack);
     weft__current = self;
     running = NULL;
