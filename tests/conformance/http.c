@@ -416,7 +416,7 @@ TEST_REAL(a_client_that_takes_nothing_is_dropped_and_a_slow_one_is_not, REAL)
     CHECK(all > SIZE);
     CHECK(after >= 5);
     all = 0;
-    for (ssize_t n; (n = recv(stuck, buf, 1 << 20, 0)) > 0;)
+    for (ssize_t n; (n = recv(stuck, buf, sizeof buf, 0)) > 0;)
         all += (size_t)n;
     CHECK(all < SIZE);
     stop(&s);
