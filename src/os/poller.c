@@ -440,8 +440,10 @@ void weft__set_under(struct weft__poller *above, int fd, struct weft__poller *se
 {
     weft__spin_lock(&above->spin);
     struct weft__interest *interest = find(above, fd);
-    if (interest)
+    if (interest && interest->under != set) {
         interest->under = set;
+        ring(above); /* who sleeps on the descriptor does not know what lies under it */
+    }
     weft__spin_unlock(&above->spin);
 }
 

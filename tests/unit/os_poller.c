@@ -171,15 +171,22 @@ EACH(the_peers_end_can_be_waited_for_while_bytes_lie_there)
 
 /* -- from other threads ------------------------------------------------------------------------------- */
 
-static uint64_t heard;  /* data of the last event, atomic */
-static uint32_t sleeps; /* atomic: begun */
+static uint64_t heard; /* data of the last event, atomic */
+
+/* Does somebody sleep, on all that is registered now? */
+static bool somebody_sleeps(void)
+{
+    weft__spin_lock(&poller.spin);
+    bool sleeps = poller.asleep > 0 && poller.leaving == 0;
+    weft__spin_unlock(&poller.spin);
+    return sleeps;
+}
 
 static void *sleeper(void *arg)
 {
     (void)arg;
     for (;;) {
         struct epoll_event out[16];
-        __atomic_fetch_add(&sleeps, 1, __ATOMIC_RELEASE);
         int n = weft__poller_wait(&poller, out, 16, -1);
         for (int i = 0; i < n; i++) {
             uint64_t count;
@@ -227,9 +234,8 @@ EACH(what_is_removed_is_closed_by_a_close)
         int pair[2];
         char byte;
         CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
-        uint32_t before = __atomic_load_n(&sleeps, __ATOMIC_ACQUIRE);
         CHECK_OK(weft__poller_add(&poller, pair[0], EPOLLIN, 7));
-        while (weft__poller_is_set(&poller) && __atomic_load_n(&sleeps, __ATOMIC_ACQUIRE) == before)
+        while (weft__poller_is_set(&poller) && !somebody_sleeps())
             sched_yield();
         CHECK_OK(weft__poller_remove(&poller, pair[0]));
         CHECK_OK(close(pair[0]));
