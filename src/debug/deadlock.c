@@ -80,6 +80,13 @@ static uint64_t mix(const struct weft__task *task, uint64_t turn)
     return x ^ x >> 29;
 }
 
+/* A cancel is on its way to it, or is being delivered: it may end the wait. */
+static bool is_called_off(const struct weft__task *task, uint64_t turn)
+{
+    return load_acquire(&task->cancel_queued) ||
+           ((turn & 7) == WEFT__WAITING && load_acquire(&task->life) & WEFT__LIFE_CANCELLED);
+}
+
 /* From owner on, does the way lead back to self? What it met, whatever the order; 0: it does not. */
 static uint64_t circle(struct weft__task *self, struct weft__task *owner, uint64_t own_turn)
 {
@@ -88,8 +95,7 @@ static uint64_t circle(struct weft__task *self, struct weft__task *owner, uint64
     for (int i = 0; i < HOPS && task; i++) {
         if (task == self)
             return met | 1;
-        if (!waits(task, &turn) || !load_acquire(&task->endless) ||
-            load_acquire(&task->cancel_queued)) /* a cancel is on its way, and may end it */
+        if (!waits(task, &turn) || !load_acquire(&task->endless) || is_called_off(task, turn))
             return 0;
         struct weft__task *next = ahead(task);
         if (next == WEFT__ITS_TASKS)
@@ -248,6 +254,8 @@ static struct weft__task *child_that_waits_for(struct weft__task *self, uint64_t
     weft_group *group = (weft_group *)(uintptr_t)load_relaxed(&self->object);
     struct weft__task *child = NULL;
     unsigned looked = 0;
+    if (load_relaxed(&group->_cancelled)) /* so are they all */
+        return NULL;
     weft__word_lock(&group->_spin);
     for (struct weft__member *m = group->_children; m && !child && looked++ < HOPS; m = m->next)
         if (m->task != self && circle(self, m->task, turn))
