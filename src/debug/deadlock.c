@@ -267,7 +267,7 @@ static struct weft__task *child_that_waits_for(struct weft__task *self, uint64_t
 void weft__deadlock_look(struct weft__task *self, struct weft__task *owner)
 {
     uint64_t turn, met;
-    if (!waits(self, &turn))
+    if (!waits(self, &turn) || ((turn & 7) == WEFT__WAITING && weft__is_cancelled(self)))
         return;
     if (owner == WEFT__ITS_TASKS && !(owner = child_that_waits_for(self, turn)))
         return;
