@@ -10,7 +10,6 @@
  */
 #include "debug/deadlock.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/report.h"
@@ -110,32 +109,64 @@ static uint64_t circle(struct weft__task *self, struct weft__task *owner, uint64
 
 /* -- what is said, and done ----------------------------------------------------------------------- */
 
+struct tasks {
+    struct weft__task *first[SHOWN];
+    unsigned shown, count;
+};
+
+static void add(struct tasks *tasks, struct weft__task *task)
+{
+    if (tasks->shown < SHOWN)
+        tasks->first[tasks->shown++] = task;
+    tasks->count++;
+}
+
+static void tell_task(struct weft__task *task)
+{
+    char text[512];
+    weft__describe(task, false, text, sizeof text);
+    weft__report("  %s\n", text);
+    uint32_t n = load_relaxed(&task->held);
+    for (uint32_t i = 0; i < n && i < WEFT__HOLDS; i++) {
+        uintptr_t what = load_relaxed(&task->holds[i].what);
+        weft__sys_place(load_relaxed(&task->holds[i].place), text, sizeof text);
+        weft__report("    holds %s %p, taken at %s\n", weft__hold_name(what),
+                     weft__hold_object(what), text);
+    }
+}
+
+static void tell(const struct tasks *tasks)
+{
+    for (unsigned i = 0; i < tasks->shown; i++)
+        tell_task(tasks->first[i]);
+    if (tasks->shown < tasks->count)
+        weft__report("  and %u more\n", tasks->count - tasks->shown);
+}
+
 struct ring {
-    struct weft__task *members[SHOWN]; /* the first ones, from self on */
-    unsigned count, steps, behind;
+    struct tasks members; /* from self on */
+    unsigned steps, behind;
     struct weft__text names; /* of those behind */
 };
 
-static void gather(struct ring *ring, struct weft__task *self, struct weft__task *owner)
+static void gather(struct tasks *members, struct weft__task *self, struct weft__task *owner)
 {
-    ring->members[ring->count++] = self;
-    for (struct weft__task *t = owner; t && t != WEFT__ITS_TASKS && t != self && ring->count < HOPS;
-         t = ahead(t)) { /* through a group the way goes on at self */
-        if (ring->count < SHOWN)
-            ring->members[ring->count] = t;
-        ring->count++;
+    add(members, self);
+    for (struct weft__task *t = owner; t && t != WEFT__ITS_TASKS && t != self; t = ahead(t)) {
+        add(members, t); /* through a group the way goes on at self */
+        if (members->count == HOPS)
+            break;
     }
 }
 
 /* Who is in the circle, or waits for what a member waits for. */
-static bool belongs(const struct ring *ring, const struct weft__task *task, bool *member)
+static bool belongs(const struct tasks *members, const struct weft__task *task, bool *member)
 {
-    unsigned n = ring->count < SHOWN ? ring->count : SHOWN;
     bool same = false;
     *member = false;
-    for (unsigned i = 0; i < n; i++) {
-        *member |= task == ring->members[i];
-        same |= load_relaxed(&task->object) == load_relaxed(&ring->members[i]->object);
+    for (unsigned i = 0; i < members->shown; i++) {
+        *member |= task == members->first[i];
+        same |= load_relaxed(&task->object) == load_relaxed(&members->first[i]->object);
     }
     return same || *member;
 }
@@ -147,7 +178,7 @@ static void count_behind(struct weft__task *task, void *ctx)
     uint64_t turn;
     struct weft__task *at = task;
     while (at && at != WEFT__ITS_TASKS && waits(at, &turn) && ring->steps++ < STEPS) {
-        if (!belongs(ring, at, &member)) {
+        if (!belongs(&ring->members, at, &member)) {
             at = ahead(at);
             continue;
         }
@@ -159,33 +190,6 @@ static void count_behind(struct weft__task *task, void *ctx)
             weft__text_add(&ring->names, "%s'%s'", ring->names.size ? ", " : "", name);
         return;
     }
-}
-
-static void tell_holds(struct weft__task *task)
-{
-    char place[256];
-    uint32_t n = load_relaxed(&task->held);
-    for (uint32_t i = 0; i < n && i < WEFT__HOLDS; i++) {
-        uintptr_t what = load_relaxed(&task->holds[i].what);
-        weft__sys_place(load_relaxed(&task->holds[i].place), place, sizeof place);
-        weft__report("    holds %s %p, taken at %s\n", weft__hold_name(what),
-                     weft__hold_object(what), place);
-    }
-}
-
-static void tell(const struct ring *ring)
-{
-    char text[512];
-    unsigned n = ring->count < SHOWN ? ring->count : SHOWN;
-    weft__report("weft: DEADLOCK: %u tasks wait in a circle, each for what the next one has\n",
-                 ring->count);
-    for (unsigned i = 0; i < n; i++) {
-        weft__describe(ring->members[i], text, sizeof text);
-        weft__report("  %s\n", text);
-        tell_holds(ring->members[i]);
-    }
-    if (n < ring->count)
-        weft__report("  and %u more\n", ring->count - n);
 }
 
 static void tell_behind(struct ring *ring)
@@ -209,6 +213,7 @@ static bool refuse_one(struct weft__task *const *tasks, unsigned count)
             !weft__claim(task, turn, WEFT__DEADLOCKED))
             continue;
         weft__ready(task); /* the caller too: its wait will find that it is over */
+        weft__report("  one of them gets -EDEADLK (WEFT_ON_DEADLOCK=fail)\n");
         return true;
     }
     return false;
@@ -227,23 +232,25 @@ static bool is_news(uint64_t key)
 
 static void found(struct weft__task *self, struct weft__task *owner, uint64_t turn, uint64_t met)
 {
-    struct ring ring = { .count = 0 };
+    struct ring ring = { .steps = 0 };
+    const struct tasks *members = &ring.members;
     weft__spin_lock(&speaking);
     if (circle(self, owner, turn) == met && is_news(met)) {
         enum policy what = policy();
         bool refusable = false;
-        gather(&ring, self, owner);
-        unsigned n = ring.count < SHOWN ? ring.count : SHOWN;
-        for (unsigned i = 0; i < n; i++)
-            refusable |= (load_relaxed(&ring.members[i]->wait) & 7) == WEFT__WAITING;
+        gather(&ring.members, self, owner);
+        for (unsigned i = 0; i < members->shown; i++)
+            refusable |= (load_relaxed(&members->first[i]->wait) & 7) == WEFT__WAITING;
         told_about = self;
         told_turn = turn;
-        tell(&ring);
+        weft__report("weft: DEADLOCK: %u tasks wait in a circle, each for what the next one has\n",
+                     members->count);
+        tell(members);
         tell_behind(&ring);
         if (what == ABORT || !refusable)
             weft__bug("  %s\n", what == ABORT ? "WEFT_ON_DEADLOCK=abort" : "no call in it can fail");
-        if (what == FAIL && refuse_one(ring.members, n))
-            weft__report("  one of them gets -EDEADLK (WEFT_ON_DEADLOCK=fail)\n");
+        if (what == FAIL)
+            refuse_one(members->first, members->shown);
     }
     weft__spin_unlock(&speaking);
 }
@@ -279,8 +286,8 @@ void weft__deadlock_look(struct weft__task *self, struct weft__task *owner)
 
 struct all {
     uint64_t key;
-    unsigned count, waiters;
-    struct weft__task *first[SHOWN], *refusable;
+    struct tasks waiters;
+    struct weft__task *refusable;
 };
 
 static void look_at(struct weft__task *task, void *ctx)
@@ -290,9 +297,7 @@ static void look_at(struct weft__task *task, void *ctx)
     if (!waits(task, &turn))
         return;
     all->key ^= mix(task, turn);
-    if (all->count < SHOWN)
-        all->first[all->count] = task;
-    all->count++;
+    add(&all->waiters, task);
     bool group = load_relaxed(&task->blocker) == WEFT__ITS_TASKS;
     if ((turn & 7) == WEFT__WAITING && (!all->refusable || !group))
         all->refusable = task;
@@ -300,29 +305,20 @@ static void look_at(struct weft__task *task, void *ctx)
 
 bool weft__deadlock_of_all(void)
 {
-    struct all all = { .count = 0 };
-    char text[512];
+    struct all all = { .key = 0 };
     uint64_t turn;
     bool acted = false;
     weft__spin_lock(&speaking);
     weft__task_each(look_at, &all);
     bool known = told_about && waits(told_about, &turn) && turn == told_turn;
-    if (all.count && !known && is_news(all.key)) {
+    if (all.waiters.count && !known && is_news(all.key)) {
         enum policy what = policy();
         weft__report("weft: DEADLOCK: everything waits, and nothing can wake it: %u tasks\n",
-                     all.count);
-        for (unsigned i = 0; i < all.count && i < SHOWN; i++) {
-            weft__describe(all.first[i], text, sizeof text);
-            weft__report("  %s\n", text);
-        }
-        if (all.count > SHOWN)
-            weft__report("  and %u more\n", all.count - SHOWN);
+                     all.waiters.count);
+        tell(&all.waiters);
         if (what == ABORT)
             weft__bug("  WEFT_ON_DEADLOCK=abort\n");
-        if (what == FAIL && all.refusable && refuse_one(&all.refusable, 1))
-            acted = true;
-        if (acted)
-            weft__report("  one of them gets -EDEADLK (WEFT_ON_DEADLOCK=fail)\n");
+        acted = what == FAIL && all.refusable && refuse_one(&all.refusable, 1);
     }
     weft__spin_unlock(&speaking);
     return acted;

@@ -67,7 +67,7 @@ static const char *inside(const struct weft__task *task)
                : NULL;
 }
 
-void weft__describe(struct weft__task *task, char *out, size_t room)
+void weft__describe(struct weft__task *task, bool holds, char *out, size_t room)
 {
     struct weft__text text = { out, room, 0 };
     const char *state = weft__task_state(task);
@@ -92,7 +92,7 @@ void weft__describe(struct weft__task *task, char *out, size_t room)
     if (waits)
         weft__text_add(&text, " for %.3f s",
                        (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
-    for (uint32_t i = 0; i < WEFT__HOLDS && i < load_relaxed(&task->held); i++) {
+    for (uint32_t i = 0; holds && i < WEFT__HOLDS && i < load_relaxed(&task->held); i++) {
         uintptr_t what = load_relaxed(&task->holds[i].what);
         weft__text_add(&text, ", holds %s %p taken at %p", weft__hold_name(what),
                        weft__hold_object(what), load_relaxed(&task->holds[i].place));
@@ -106,7 +106,7 @@ void weft__describe(struct weft__task *task, char *out, size_t room)
 static void print_task(struct weft__task *task, void *ctx)
 {
     char text[512];
-    weft__describe(task, text, sizeof text);
+    weft__describe(task, true, text, sizeof text);
     line(ctx, "  %s\n", text);
 }
 
