@@ -8,7 +8,12 @@
 #include <string.h>
 #include <weft.h>
 
+#ifndef SOON
 #define SOON weft_after(10 * WEFT_SEC)
+#endif
+#ifndef PREPARE /* before the body, on the test's own thread; dir is set */
+#define PREPARE(t) ((void)(t))
+#endif
 
 static unsigned kind;
 static const char *dir;
@@ -44,6 +49,7 @@ static inline void run_body(struct test *t, weft_fn *fn)
     kind = t->kind;
     dir = t_dir(t);
     body = fn;
+    PREPARE(t);
     CHECK_OK(weft_group_init(&outer, 0));
     CHECK_OK(weft_group_spawn(&outer, kind, with_group, NULL));
     CHECK_OK(weft_group_wait(&outer, weft_never()));

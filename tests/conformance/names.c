@@ -9,36 +9,17 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <weft.h>
-#include "test.h"
 
-#define REAL "a name server"
-#define SOON weft_after(15 * WEFT_SEC)
+#define REAL       "a name server"
+#define SOON       weft_after(15 * WEFT_SEC)
+#define PREPARE(t) settings(t)
 
-static unsigned kind;
-static weft_group group;
-static int (*body)(void *);
-static const char *dir;
+struct test;
+static void settings(struct test *t);
+#include "in_kind.h"
+
 static char server[64], silent[64], hosts_path[128];
 static struct weft_name_options by_server, by_silent, by_hosts;
-
-/* A contract: its body runs as a task of the kind; `group` is there for others of that kind. */
-#define IN_KIND(name)                      \
-    static int name##_body(void *ignored); \
-    TEST_EACH_KIND_REAL(name, REAL)        \
-    {                                      \
-        run_body(t, name##_body);          \
-    }                                      \
-    static int name##_body(__attribute__((unused)) void *ignored)
-
-static int with_group(void *arg)
-{
-    CHECK_OK(weft_group_init(&group, WEFT_KEEP_GOING));
-    CHECK_EQ(body(arg), 0);
-    CHECK_OK(weft_group_wait(&group, weft_never()));
-    weft_group_fini(&group);
-    return 0;
-}
 
 static void settings(struct test *t)
 {
@@ -63,17 +44,6 @@ static void settings(struct test *t)
         (struct weft_name_options){ .size = sizeof by_server, .hosts = "", .servers = server };
     by_silent = by_server;
     by_silent.servers = silent;
-}
-
-static void run_body(struct test *t, int (*fn)(void *))
-{
-    weft_group outer;
-    settings(t);
-    kind = t->kind;
-    body = fn;
-    CHECK_OK(weft_group_init(&outer, 0));
-    CHECK_OK(weft_group_spawn(&outer, kind, with_group, NULL));
-    CHECK_OK(weft_group_wait(&outer, weft_never()));
 }
 
 static void check_address(const weft_address *address, const char *text)

@@ -13,34 +13,13 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <weft.h>
-#include "test.h"
 
-#define REAL "sockets and certificates"
-#define SOON weft_after(15 * WEFT_SEC)
+#define REAL       "sockets and certificates"
+#define SOON       weft_after(15 * WEFT_SEC)
+#define PREPARE(t) make_certificates("ca db1")
 
-static unsigned kind;
-static weft_group group;
-static int (*body)(void *);
-static const char *dir;
-
-/* A contract: its body runs as a task of the kind; `group` is there for others of that kind. */
-#define IN_KIND(name)                      \
-    static int name##_body(void *ignored); \
-    TEST_EACH_KIND_REAL(name, REAL)        \
-    {                                      \
-        run_body(t, name##_body);          \
-    }                                      \
-    static int name##_body(__attribute__((unused)) void *ignored)
-
-static int with_group(void *arg)
-{
-    CHECK_OK(weft_group_init(&group, WEFT_KEEP_GOING));
-    CHECK_EQ(body(arg), 0);
-    CHECK_OK(weft_group_wait(&group, weft_never()));
-    weft_group_fini(&group);
-    return 0;
-}
+static void make_certificates(const char *names);
+#include "in_kind.h"
 
 /* Make keys and certificates by the openssl command: "ca", the test's own authority, and of it "db1" (also
  * localhost and 127.0.0.1), "other", "wild" (*.wild.test), "old" (expired), "me" (a client); "strange" is another
@@ -75,18 +54,6 @@ static void make_certificates(const char *names)
     int status = t_shell(out, sizeof out, script, dir, names);
     if (status)
         FAIL("openssl: %d, %s", status, out);
-}
-
-static void run_body(struct test *t, int (*fn)(void *))
-{
-    weft_group outer;
-    kind = t->kind;
-    dir = t_dir(t);
-    body = fn;
-    make_certificates("ca db1");
-    CHECK_OK(weft_group_init(&outer, 0));
-    CHECK_OK(weft_group_spawn(&outer, kind, with_group, NULL));
-    CHECK_OK(weft_group_wait(&outer, weft_never()));
 }
 
 /* -- contexts ------------------------------------------------------------------------------------------- */
