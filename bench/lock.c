@@ -7,60 +7,25 @@ static weft_rlock rlock = WEFT_RLOCK_INIT;
 static weft_rwlock rwlock = WEFT_RWLOCK_INIT;
 static volatile long count;
 
-static void use_private(long steps)
-{
-    count = 0;
-    for (long i = 0; i < steps; i++) {
-        weft_lock_enter(&private_lock);
-        count = count + 1;
-        weft_lock_leave(&private_lock);
+/* name(steps): take, count, let go. */
+#define PAIR(name, take, let_go)              \
+    static void name(long steps)              \
+    {                                         \
+        count = 0;                            \
+        for (long i = 0; i < steps; i++) {    \
+            take;                             \
+            count = count + 1;                \
+            let_go;                           \
+        }                                     \
+        bench_check(count == steps, "count"); \
     }
-    bench_check(count == steps, "count");
-}
 
-static void use_shared(long steps)
-{
-    count = 0;
-    for (long i = 0; i < steps; i++) {
-        bench_check(weft_lock_acquire(&shared_lock, weft_never()) == 0, "acquire");
-        count = count + 1;
-        bench_check(weft_lock_release(&shared_lock) == 0, "release");
-    }
-    bench_check(count == steps, "count");
-}
-
-static void use_rlock(long steps)
-{
-    count = 0;
-    for (long i = 0; i < steps; i++) {
-        weft_rlock_enter(&rlock);
-        count = count + 1;
-        weft_rlock_leave(&rlock);
-    }
-    bench_check(count == steps, "count");
-}
-
-static void use_read(long steps)
-{
-    count = 0;
-    for (long i = 0; i < steps; i++) {
-        weft_rwlock_enter_read(&rwlock);
-        count = count + 1;
-        weft_rwlock_leave(&rwlock);
-    }
-    bench_check(count == steps, "count");
-}
-
-static void use_write(long steps)
-{
-    count = 0;
-    for (long i = 0; i < steps; i++) {
-        weft_rwlock_enter_write(&rwlock);
-        count = count + 1;
-        weft_rwlock_leave(&rwlock);
-    }
-    bench_check(count == steps, "count");
-}
+PAIR(use_private, weft_lock_enter(&private_lock), weft_lock_leave(&private_lock))
+PAIR(use_shared, bench_check(weft_lock_acquire(&shared_lock, weft_never()) == 0, "acquire"),
+     bench_check(weft_lock_release(&shared_lock) == 0, "release"))
+PAIR(use_rlock, weft_rlock_enter(&rlock), weft_rlock_leave(&rlock))
+PAIR(use_read, weft_rwlock_enter_read(&rwlock), weft_rwlock_leave(&rwlock))
+PAIR(use_write, weft_rwlock_enter_write(&rwlock), weft_rwlock_leave(&rwlock))
 
 static int ask(void *arg)
 {
