@@ -48,16 +48,16 @@ struct stall {
 };
 
 /* write_time is over and `sent` more bytes went to the kernel. Has the peer taken enough of what it
- * has? */
+ * has? The kernel reports room only when a third of its buffer is free, so `sent` says little: a peer that
+ * reads megabytes a second may show none. What the peer has acknowledged between two looks says it, and
+ * so the first look never condemns: a dead peer is dropped within twice write_time. */
 static bool is_moving(struct stall *stall, size_t sent)
 {
     int queued = 0, before = stall->queued;
     if (ioctl(weft_conn_fd(stall->conn), SIOCOUTQ, &queued) < 0)
         return sent >= PROGRESS_MIN;
     stall->queued = queued;
-    if (before < 0) /* the first time only it counts what went, not what arrived */
-        return sent > 0;
-    return (int64_t)sent + before - queued >= PROGRESS_MIN;
+    return before < 0 || (int64_t)sent + before - queued >= PROGRESS_MIN;
 }
 
 static int send_all(struct http_exchange *x, const char *data, size_t size)
@@ -105,8 +105,6 @@ static int send_both(struct http_exchange *x, const char *body, size_t size)
     if (n < 0 && n != -ETIMEDOUT)
         return (int)n;
     size_t sent = n > 0 ? (size_t)n : 0;
-    if (sent == 0)
-        return -ETIMEDOUT;
     int r = sent < head ? send_all(x, x->out + sent, head - sent) : 0;
     sent = sent < head ? 0 : sent - head;
     return r < 0 ? r : send_all(x, body + sent, size - sent);
