@@ -23,6 +23,11 @@
 #define WEFT_MUST            __attribute__((warn_unused_result))
 #define WEFT_PRINTF(fmt, at) __attribute__((format(printf, fmt, at)))
 
+/* A place in the program, kept for dumps and reports. */
+#define WEFT_STRING_(x) #x
+#define WEFT_STRING(x)  WEFT_STRING_(x)
+#define WEFT_PLACE      __FILE__ ":" WEFT_STRING(__LINE__)
+
 /* A block with an object taken: enter(object) before, end(&object) when it is left. n: a number of its
  * own for the names, so that blocks nest without shadows. The loop looks at an address, so that compilers
  * see that the block runs. */

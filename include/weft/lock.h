@@ -39,14 +39,16 @@ typedef struct weft_lock { /* private; 96 bytes; zeroed memory is a valid privat
  */
 WEFT_API int weft_lock_init(weft_lock *lock, unsigned flags);
 
-/* Take the lock.
+/* Take the lock. Use the macro: it records the place, for reports.
  * Returns   0 held; WEFT_RECOVERED (1): held, but the last owner ended while holding it, or was lost
  *           in a fork: repair what it protects; -ETIMEDOUT, -ECANCELED, -EDEADLK (the caller holds it
  *           already, or was chosen to break a deadlock, weft(7)): not held
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */
-WEFT_API WEFT_MUST int weft_lock_acquire(weft_lock *lock, weft_deadline deadline);
+WEFT_API WEFT_MUST int weft_lock_acquire_at(weft_lock *lock, weft_deadline deadline,
+                                            const char *place);
+#define weft_lock_acquire(lock, deadline) weft_lock_acquire_at(lock, deadline, WEFT_PLACE)
 
 /* Let it go, to the first waiter if there is one.
  * Returns   0; -EPERM the caller does not hold it
@@ -61,8 +63,9 @@ WEFT_API int weft_lock_release(weft_lock *lock);
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */
-WEFT_API void weft_lock_enter(weft_lock *lock);
+WEFT_API void weft_lock_enter_at(weft_lock *lock, const char *place);
 WEFT_API void weft_lock_leave(weft_lock *lock);
+#define weft_lock_enter(lock) weft_lock_enter_at(lock, WEFT_PLACE)
 
 /* Does the calling task hold it?
  * Returns   true or false

@@ -46,7 +46,9 @@ WEFT_API int weft_once_init(weft_once *once, unsigned flags);
  * Context   task or thread
  * Cancels   yes, also when it is done already.   Since 0.1
  */
-WEFT_API int weft_once_run(weft_once *once, weft_fn *fn, void *arg, weft_deadline deadline);
+WEFT_API int weft_once_run_at(weft_once *once, weft_fn *fn, void *arg, weft_deadline deadline,
+                              const char *place);
+#define weft_once_run(once, fn, arg, deadline) weft_once_run_at(once, fn, arg, deadline, WEFT_PLACE)
 
 /* Has it been done? What fn wrote is then seen by the caller.
  * Returns   true or false

@@ -38,7 +38,9 @@ WEFT_API int weft_rlock_init(weft_rlock *rlock, unsigned flags);
  * Context   task or thread
  * Cancels   yes, also where it would not wait.   Since 0.1
  */
-WEFT_API WEFT_MUST int weft_rlock_acquire(weft_rlock *rlock, weft_deadline deadline);
+WEFT_API WEFT_MUST int weft_rlock_acquire_at(weft_rlock *rlock, weft_deadline deadline,
+                                             const char *place);
+#define weft_rlock_acquire(rlock, deadline) weft_rlock_acquire_at(rlock, deadline, WEFT_PLACE)
 
 /* Let it go once; the last time it goes to the first waiter.
  * Returns   0; -EPERM the caller does not hold it
@@ -52,8 +54,9 @@ WEFT_API int weft_rlock_release(weft_rlock *rlock);
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */
-WEFT_API void weft_rlock_enter(weft_rlock *rlock);
+WEFT_API void weft_rlock_enter_at(weft_rlock *rlock, const char *place);
 WEFT_API void weft_rlock_leave(weft_rlock *rlock);
+#define weft_rlock_enter(rlock) weft_rlock_enter_at(rlock, WEFT_PLACE)
 
 /* Does the calling task hold it?
  * Returns   true or false

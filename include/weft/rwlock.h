@@ -48,8 +48,14 @@ WEFT_API int weft_rwlock_init(weft_rwlock *rwlock, unsigned flags);
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */
-WEFT_API WEFT_MUST int weft_rwlock_acquire_read(weft_rwlock *rwlock, weft_deadline deadline);
-WEFT_API WEFT_MUST int weft_rwlock_acquire_write(weft_rwlock *rwlock, weft_deadline deadline);
+WEFT_API WEFT_MUST int weft_rwlock_acquire_read_at(weft_rwlock *rwlock, weft_deadline deadline,
+                                                   const char *place);
+WEFT_API WEFT_MUST int weft_rwlock_acquire_write_at(weft_rwlock *rwlock, weft_deadline deadline,
+                                                    const char *place);
+#define weft_rwlock_acquire_read(rwlock, deadline) \
+    weft_rwlock_acquire_read_at(rwlock, deadline, WEFT_PLACE)
+#define weft_rwlock_acquire_write(rwlock, deadline) \
+    weft_rwlock_acquire_write_at(rwlock, deadline, WEFT_PLACE)
 
 /* Let it go: once, if one reads more than once.
  * Returns   0; -EPERM the caller does not hold it
@@ -63,9 +69,11 @@ WEFT_API int weft_rwlock_release(weft_rwlock *rwlock);
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */
-WEFT_API void weft_rwlock_enter_read(weft_rwlock *rwlock);
-WEFT_API void weft_rwlock_enter_write(weft_rwlock *rwlock);
+WEFT_API void weft_rwlock_enter_read_at(weft_rwlock *rwlock, const char *place);
+WEFT_API void weft_rwlock_enter_write_at(weft_rwlock *rwlock, const char *place);
 WEFT_API void weft_rwlock_leave(weft_rwlock *rwlock);
+#define weft_rwlock_enter_read(rwlock)  weft_rwlock_enter_read_at(rwlock, WEFT_PLACE)
+#define weft_rwlock_enter_write(rwlock) weft_rwlock_enter_write_at(rwlock, WEFT_PLACE)
 
 /* Does the calling task hold it for reading; for writing?
  * Returns   true or false

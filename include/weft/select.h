@@ -78,12 +78,13 @@ WEFT_API struct weft_case weft_on_put_at(weft_queue *queue, const void *value, s
                                          int64_t priority);
 WEFT_API struct weft_case weft_on_event(weft_event *event);
 WEFT_API struct weft_case weft_on_semaphore(weft_semaphore *sem);
-WEFT_API struct weft_case weft_on_lock(weft_lock *lock);
+WEFT_API struct weft_case weft_on_lock_at(weft_lock *lock, const char *place);
 WEFT_API struct weft_case weft_on_task(weft_task task, struct weft_exit *out);
 WEFT_API struct weft_case weft_on_time(weft_deadline when);
 WEFT_API struct weft_case weft_on_ticker(weft_ticker *ticker);
 WEFT_API struct weft_case weft_on_fd(int fd, int events);
 WEFT_API struct weft_case weft_on_signal(weft_signal *signal);
+#define weft_on_lock(lock) weft_on_lock_at(lock, WEFT_PLACE)
 
 WEFT_END
 #endif

@@ -44,10 +44,8 @@ struct weft_exit {
     bool cancelled; /* weft_task_cancel, its group or its deadline had asked it to end */
 };
 
-/* A place in the program, kept for dumps and reports. */
-#define WEFT_STRING_(x) #x
-#define WEFT_STRING(x)  WEFT_STRING_(x)
-#define WEFT_SITE(fn)   #fn " at " __FILE__ ":" WEFT_STRING(__LINE__)
+/* A function and a place, kept for dumps and reports. */
+#define WEFT_SITE(fn) #fn " at " WEFT_PLACE
 
 /* Wait until a task has ended.
  *   task  any task but the caller; to be joined at all it must have been spawned with its handle

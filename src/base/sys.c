@@ -7,7 +7,6 @@
  */
 #include "base/sys.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
@@ -121,19 +120,6 @@ int weft__sys_terminal_resize(int fd, int rows, int columns)
 }
 
 /* By the kernel, which answers where a load would kill. Split where the text may end with its page. */
-void weft__sys_place(const void *code, char *out, size_t room)
-{
-    Dl_info at = { 0 };
-    const char *call = (const char *)code - 1; /* what follows it may be another function's */
-    if (!code || !dladdr(call, &at) || !at.dli_fname) {
-        snprintf(out, room, "%p", code);
-        return;
-    }
-    const char *from = at.dli_saddr ? at.dli_saddr : at.dli_fbase;
-    snprintf(out, room, "%s(%s+0x%zx)", at.dli_fname, at.dli_sname ? at.dli_sname : "",
-             (size_t)(call - from));
-}
-
 void weft__sys_copy_text(char *out, size_t room, const char *text)
 {
     size_t most = room - 1, page = 4096 - (uintptr_t)text % 4096, here = page < most ? page : most;

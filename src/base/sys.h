@@ -118,10 +118,6 @@ int weft__sys_unread(int fd); /* bytes that a socket holds; -errno */
 /* Copy text that may be unmapped meanwhile: then "?". room > 1. */
 void weft__sys_copy_text(char *out, size_t room, const char *text);
 
-/* Where a call was made, by the address it returns to: "module(function+distance)", as addr2line takes
- * it; without a function's name the distance is the module's. Not for signal handlers. */
-void weft__sys_place(const void *code, char *out, size_t room);
-
 static inline int weft__sys_fsync(int fd)
 {
     return (int)WEFT__SYS1(SYS_fsync, fd);

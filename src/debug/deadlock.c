@@ -128,10 +128,8 @@ static void tell_task(struct weft__task *task)
     weft__report("  %s\n", text);
     uint32_t n = load_relaxed(&task->held);
     for (uint32_t i = 0; i < n && i < WEFT__HOLDS; i++) {
-        uintptr_t what = load_relaxed(&task->holds[i].what);
-        weft__sys_place(load_relaxed(&task->holds[i].place), text, sizeof text);
-        weft__report("    holds %s %p, taken at %s\n", weft__hold_name(what),
-                     weft__hold_object(what), text);
+        weft__hold_tell(&task->holds[i], &(struct weft__text){ text, sizeof text, 0 });
+        weft__report("    holds %s\n", text);
     }
 }
 

@@ -93,9 +93,8 @@ void weft__describe(struct weft__task *task, bool holds, char *out, size_t room)
         weft__text_add(&text, " for %.3f s",
                        (double)(weft__now() - load_relaxed(&task->since)) / 1e9);
     for (uint32_t i = 0; holds && i < WEFT__HOLDS && i < load_relaxed(&task->held); i++) {
-        uintptr_t what = load_relaxed(&task->holds[i].what);
-        weft__text_add(&text, ", holds %s %p taken at %p", weft__hold_name(what),
-                       weft__hold_object(what), load_relaxed(&task->holds[i].place));
+        weft__text_add(&text, ", holds ");
+        weft__hold_tell(&task->holds[i], &text);
     }
     if (load_relaxed(&task->name[0]) && site) {
         weft__sys_copy_text(name, sizeof name, site);

@@ -73,7 +73,7 @@ enum weft__hold_sort {
 
 struct weft__hold {
     uintptr_t what;
-    const void *place;
+    const char *place;
 };
 
 enum { WEFT__HOLDS = 4 };

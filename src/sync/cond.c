@@ -31,6 +31,8 @@ int weft_cond_wait(weft_cond *cond, weft_lock *lock, weft_deadline deadline)
     struct weft__queued queued;
     weft__queued_begin(&queued, self, queue(cond), &node);
     weft__word_unlock(&cond->_word);
+    const struct weft__hold *hold = weft__holds(self, lock, (enum weft__hold_sort)lock->_sort);
+    const char *place = hold ? hold->place : NULL; /* of the taking, now as before */
     weft__lock_let_go(lock, self);
     r = weft__wait(self, node.ticket, deadline, "cond", cond);
     if (r < 0) {
@@ -41,7 +43,7 @@ int weft_cond_wait(weft_cond *cond, weft_lock *lock, weft_deadline deadline)
     }
     weft__queued_end(self);
     struct weft__calm calm = weft__calm_begin(self);
-    int again = weft_lock_acquire(lock, weft_never());
+    int again = weft_lock_acquire_at(lock, weft_never(), place);
     weft__calm_end(self, calm);
     return again == WEFT_RECOVERED ? again : r;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/report.h"
+#include "base/sys.h"
 
 static const struct {
     const char *name, *told; /* a reader leaves nothing half-changed */
@@ -20,10 +20,19 @@ static const struct {
                            weft__once_lost },
 };
 
-const char *weft__hold_name(uintptr_t what)
+static void *object_of(uintptr_t what)
 {
-    uintptr_t sort = what & WEFT__HOLD_SORT;
-    return sort < WEFT__HOLD_SORTS ? sorts[sort].name : "?";
+    return (void *)(what & ~(uintptr_t)WEFT__HOLD_SORT);
+}
+
+void weft__hold_tell(const struct weft__hold *hold, struct weft__text *out)
+{
+    uintptr_t what = load_relaxed(&hold->what), sort = what & WEFT__HOLD_SORT;
+    const char *place = load_relaxed(&hold->place);
+    char copy[128]; /* its library may be unloaded */
+    weft__sys_copy_text(copy, sizeof copy, place ? place : "?");
+    weft__text_add(out, "%s %p, taken at %s", sort < WEFT__HOLD_SORTS ? sorts[sort].name : "?",
+                   object_of(what), copy);
 }
 
 static struct weft__hold *hold_at(struct weft__task *task, uint32_t n)
@@ -69,25 +78,28 @@ cold bool weft__unhold_slowly(struct weft__task *task, uintptr_t what)
     return true;
 }
 
-bool weft__holds(struct weft__task *task, const void *object, enum weft__hold_sort sort)
+const struct weft__hold *weft__holds(struct weft__task *task, const void *object,
+                                     enum weft__hold_sort sort)
 {
     for (uint32_t n = task->held; n > 0; n--)
         if (hold_at(task, n - 1)->what == ((uintptr_t)object | sort))
-            return true;
-    return false;
+            return hold_at(task, n - 1);
+    return NULL;
 }
 
 /* Of a task that ran as a call on another's stack only those above `before` are its own. */
 void weft__abandon_holds(struct weft__task *task, uint32_t before)
 {
     while (task->held > before) {
-        uintptr_t what = hold_at(task, task->held - 1)->what;
-        void *object = weft__hold_object(what);
-        weft__report("weft: '%s' ended while holding %s %p%s\n", weft__task_name(task),
-                     sorts[what & WEFT__HOLD_SORT].name, object, sorts[what & WEFT__HOLD_SORT].told);
+        const struct weft__hold *hold = hold_at(task, task->held - 1);
+        uintptr_t what = hold->what;
+        char words[256];
+        weft__hold_tell(hold, &(struct weft__text){ words, sizeof words, 0 });
+        weft__report("weft: '%s' ended while holding %s%s\n", weft__task_name(task), words,
+                     sorts[what & WEFT__HOLD_SORT].told);
         weft__outer_enter();
         store_relaxed(&task->held, task->held - 1);
-        sorts[what & WEFT__HOLD_SORT].ended(object);
+        sorts[what & WEFT__HOLD_SORT].ended(object_of(what));
         weft__outer_leave();
     }
     if (before == 0)
@@ -98,6 +110,6 @@ void weft__lose_holds(struct weft__task *task)
 {
     for (; task->held > 0; task->held--) {
         uintptr_t what = hold_at(task, task->held - 1)->what;
-        sorts[what & WEFT__HOLD_SORT].lost(weft__hold_object(what));
+        sorts[what & WEFT__HOLD_SORT].lost(object_of(what));
     }
 }

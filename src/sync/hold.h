@@ -3,22 +3,20 @@
 #ifndef WEFT_SYNC_HOLD_H
 #define WEFT_SYNC_HOLD_H
 
+#include "base/report.h"
 #include "sched/task.h"
 
 enum { WEFT__HOLD_SORT = 7 }; /* objects lie at multiples of 8 */
 
-static inline void *weft__hold_object(uintptr_t what)
-{
-    return (void *)(what & ~(uintptr_t)WEFT__HOLD_SORT);
-}
-
 void weft__hold_more(struct weft__task *task, struct weft__hold hold);
 bool weft__unhold_slowly(struct weft__task *task, uintptr_t what);
-bool weft__holds(struct weft__task *task, const void *object, enum weft__hold_sort sort);
+/* NULL: it does not hold that, or there was no memory to note it. */
+const struct weft__hold *weft__holds(struct weft__task *task, const void *object,
+                                     enum weft__hold_sort sort);
 
 /* By the task itself; or by who hands over to it, between the claim and weft__ready. */
 static inline void weft__hold(struct weft__task *task, const void *object,
-                              enum weft__hold_sort sort, const void *place)
+                              enum weft__hold_sort sort, const char *place)
 {
     struct weft__hold hold = { (uintptr_t)object | sort, place };
     uint32_t n = task->held;
@@ -43,7 +41,8 @@ static inline bool weft__unhold(struct weft__task *task, const void *object,
     return true;
 }
 
-const char *weft__hold_name(uintptr_t what); /* of its sort */
+/* "lock 0x7ffe3a60, taken at bank.c:86". Anyone may ask this of anyone's. */
+void weft__hold_tell(const struct weft__hold *hold, struct weft__text *out);
 
 /* It ends: its holds but the first `before` are reported, and given on. */
 void weft__abandon_holds(struct weft__task *task, uint32_t before);

@@ -22,7 +22,7 @@ int weft_lock_init(weft_lock *lock, unsigned flags)
 
 /* Not free, or a race: decide under the spin bit. */
 cold int weft__lock_take_slowly(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
-                                const char *reason, const void *place)
+                                const char *reason, const char *place)
 {
     weft__word_lock(&lock->_word);
     uint32_t word = load_relaxed(&lock->_word);
@@ -42,14 +42,13 @@ cold int weft__lock_take_slowly(weft_lock *lock, struct weft__task *self, weft_d
     return r < 0 ? r : node.result;
 }
 
-int weft_lock_acquire(weft_lock *lock, weft_deadline deadline)
+int weft_lock_acquire_at(weft_lock *lock, weft_deadline deadline, const char *place)
 {
     struct weft__task *self;
     int r = weft__wait_enter(&self);
     if (unlikely(r < 0))
         return r;
     weft__point("acquire");
-    const void *place = __builtin_return_address(0);
     if (likely(weft__lock_take_free(lock, self, place)))
         return 0;
     return weft__lock_take_slowly(lock, self, deadline, "lock", place);
@@ -71,11 +70,10 @@ static bool blocked(struct weft_case *c, struct weft__task *self)
     return true;
 }
 
-struct weft_case weft_on_lock(weft_lock *lock)
+struct weft_case weft_on_lock_at(weft_lock *lock, const char *place)
 {
     static const struct weft__case_ops ops = { .attempt = attempt, .blocked = blocked };
-    void *place = __builtin_return_address(0); /* where it was taken */
-    return lock ? weft__case(&ops, lock, place, 0, &lock->_word, queue(lock))
+    return lock ? weft__case(&ops, lock, (void *)(uintptr_t)place, 0, &lock->_word, queue(lock))
                 : (struct weft_case){ 0 };
 }
 
@@ -105,12 +103,11 @@ int weft_lock_release(weft_lock *lock)
     return 0;
 }
 
-void weft_lock_enter(weft_lock *lock)
+void weft_lock_enter_at(weft_lock *lock, const char *place)
 {
     struct weft__task *self = weft__self();
     WEFT_BUG_ON(!self, "weft_lock_enter: no memory for the thread's record");
     weft__point("enter");
-    const void *place = __builtin_return_address(0);
     if (likely(weft__lock_take_free(lock, self, place)))
         return;
     struct weft__calm calm = weft__calm_begin(self);

@@ -14,10 +14,10 @@ enum {
 }; /* LOST: its owner ended; tell the next */
 
 int weft__lock_take_slowly(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
-                           const char *reason, const void *place);
+                           const char *reason, const char *place);
 void weft__lock_hand_over(weft_lock *lock, uint32_t lost);
 
-static inline void weft__lock_own(weft_lock *lock, struct weft__task *self, const void *place)
+static inline void weft__lock_own(weft_lock *lock, struct weft__task *self, const char *place)
 {
     store_relaxed(&lock->_owner, self);
     weft__hold(self, lock, (enum weft__hold_sort)lock->_sort, place);
@@ -35,7 +35,7 @@ static inline bool weft__word_swap(uint32_t *word, uint32_t from, uint32_t to, b
 
 /* Word and record change in one section, so that a fork finds both or neither. place: of the caller's
  * call, for reports. */
-static inline bool weft__lock_take_free(weft_lock *lock, struct weft__task *self, const void *place)
+static inline bool weft__lock_take_free(weft_lock *lock, struct weft__task *self, const char *place)
 {
     bool solo = weft__solo_enter();
     if (!solo)

@@ -55,9 +55,9 @@ static int run(weft_once *once, struct weft__task *self, weft_fn *fn, void *arg)
     return r;
 }
 
-int weft_once_run(weft_once *once, weft_fn *fn, void *arg, weft_deadline deadline)
+int weft_once_run_at(weft_once *once, weft_fn *fn, void *arg, weft_deadline deadline,
+                     const char *place)
 {
-    const void *place = __builtin_return_address(0);
     struct weft__task *self;
     int r = weft__wait_enter(&self);
     if (r < 0)

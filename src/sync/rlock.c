@@ -11,10 +11,9 @@ int weft_rlock_init(weft_rlock *rlock, unsigned flags)
     return r;
 }
 
-int weft_rlock_acquire(weft_rlock *rlock, weft_deadline deadline)
+int weft_rlock_acquire_at(weft_rlock *rlock, weft_deadline deadline, const char *place)
 {
     weft_lock *lock = &rlock->_lock;
-    const void *place = __builtin_return_address(0);
     struct weft__task *self;
     int r = weft__wait_enter(&self);
     if (unlikely(r < 0))
@@ -45,10 +44,9 @@ int weft_rlock_release(weft_rlock *rlock)
     return 0;
 }
 
-void weft_rlock_enter(weft_rlock *rlock)
+void weft_rlock_enter_at(weft_rlock *rlock, const char *place)
 {
     weft_lock *lock = &rlock->_lock;
-    const void *place = __builtin_return_address(0);
     struct weft__task *self = weft__self();
     WEFT_BUG_ON(!self, "weft_rlock_enter: no memory for the thread's record");
     weft__point("enter");

@@ -15,7 +15,7 @@ enum { WRITER = 2, WAITERS = 4, LOST = 8, READER = 16, FLAGS = READER - 1 };
 struct waiter {
     struct weft__wait_node node;
     struct waiter *next; /* of those let in */
-    const void *place;
+    const char *place;
     bool reads;
 };
 
@@ -49,7 +49,7 @@ static inline bool add_unless(uint32_t *word, uint32_t add, uint32_t bits, int o
     return false;
 }
 
-static inline void own(weft_rwlock *rwlock, struct weft__task *task, bool reads, const void *place)
+static inline void own(weft_rwlock *rwlock, struct weft__task *task, bool reads, const char *place)
 {
     if (!reads)
         store_relaxed(&rwlock->_owner, task);
@@ -101,9 +101,9 @@ static struct weft__task *blocked_by(const weft_rwlock *rwlock, bool reads)
 }
 
 static cold int acquire_slowly(weft_rwlock *rwlock, struct weft__task *self, bool reads,
-                               weft_deadline deadline, const void *place)
+                               weft_deadline deadline, const char *place)
 {
-    bool reading = weft__holds(self, rwlock, WEFT__HOLDS_READ);
+    bool reading = weft__holds(self, rwlock, WEFT__HOLDS_READ) != NULL;
     if (load_relaxed(&rwlock->_owner) == self || (reading && !reads))
         return -EDEADLK;
     uint32_t word = settle(rwlock), waiters = rwlock->_first ? WAITERS : 0u;
@@ -127,7 +127,7 @@ static cold int acquire_slowly(weft_rwlock *rwlock, struct weft__task *self, boo
 }
 
 static inline bool take_free(weft_rwlock *rwlock, struct weft__task *self, bool reads,
-                             const void *place)
+                             const char *place)
 {
     weft__outer_enter(); /* as in sync/lock.h */
     bool taken = reads ? add_unless(&rwlock->_word, READER, FLAGS, __ATOMIC_ACQUIRE)
@@ -138,7 +138,7 @@ static inline bool take_free(weft_rwlock *rwlock, struct weft__task *self, bool 
     return taken;
 }
 
-static inline int acquire(weft_rwlock *rwlock, bool reads, weft_deadline deadline, const void *place)
+static inline int acquire(weft_rwlock *rwlock, bool reads, weft_deadline deadline, const char *place)
 {
     struct weft__task *self;
     int r = weft__wait_enter(&self);
@@ -150,14 +150,14 @@ static inline int acquire(weft_rwlock *rwlock, bool reads, weft_deadline deadlin
     return acquire_slowly(rwlock, self, reads, deadline, place);
 }
 
-int weft_rwlock_acquire_read(weft_rwlock *rwlock, weft_deadline deadline)
+int weft_rwlock_acquire_read_at(weft_rwlock *rwlock, weft_deadline deadline, const char *place)
 {
-    return acquire(rwlock, true, deadline, __builtin_return_address(0));
+    return acquire(rwlock, true, deadline, place);
 }
 
-int weft_rwlock_acquire_write(weft_rwlock *rwlock, weft_deadline deadline)
+int weft_rwlock_acquire_write_at(weft_rwlock *rwlock, weft_deadline deadline, const char *place)
 {
-    return acquire(rwlock, false, deadline, __builtin_return_address(0));
+    return acquire(rwlock, false, deadline, place);
 }
 
 static inline void reader_leaves(weft_rwlock *rwlock)
@@ -198,7 +198,7 @@ int weft_rwlock_release(weft_rwlock *rwlock)
     return r;
 }
 
-static inline void enter(weft_rwlock *rwlock, bool reads, const void *place)
+static inline void enter(weft_rwlock *rwlock, bool reads, const char *place)
 {
     struct weft__task *self = weft__self();
     WEFT_BUG_ON(!self, "weft_rwlock_enter: no memory for the thread's record");
@@ -212,14 +212,14 @@ static inline void enter(weft_rwlock *rwlock, bool reads, const void *place)
                 weft__caller_name(), (void *)rwlock, reads ? "read" : "write");
 }
 
-void weft_rwlock_enter_read(weft_rwlock *rwlock)
+void weft_rwlock_enter_read_at(weft_rwlock *rwlock, const char *place)
 {
-    enter(rwlock, true, __builtin_return_address(0));
+    enter(rwlock, true, place);
 }
 
-void weft_rwlock_enter_write(weft_rwlock *rwlock)
+void weft_rwlock_enter_write_at(weft_rwlock *rwlock, const char *place)
 {
-    enter(rwlock, false, __builtin_return_address(0));
+    enter(rwlock, false, place);
 }
 
 void weft_rwlock_leave(weft_rwlock *rwlock)

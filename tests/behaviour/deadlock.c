@@ -74,7 +74,7 @@ static void table_of(int n)
         CHECK_SAYS(said, names[i]);
     CHECK_SAYS(said, "waits for lock");
     CHECK_SAYS(said, "    holds lock 0x");
-    CHECK_SAYS(said, "behaviour.deadlock(+0x"); /* where it was taken */
+    CHECK_SAYS(said, ", taken at " __FILE__ ":");
 }
 
 TEST_EACH_KIND(two_locks_in_opposite_orders)

@@ -728,11 +728,12 @@ TEST_EACH_KIND_REAL(a_dump_shows_what_each_holds, "pipes")
     ssize_t n = read(ends[0], text, sizeof text - 1);
     CHECK_GT(n, 0);
     text[n] = 0;
-    snprintf(expected, sizeof expected, "holds lock %p taken at 0x", (void *)&lock);
+    snprintf(expected, sizeof expected, "holds lock %p, taken at " __FILE__ ":", (void *)&lock);
     CHECK_SAYS(text, expected);
-    snprintf(expected, sizeof expected, "holds rlock %p taken at 0x", (void *)&rlock);
+    snprintf(expected, sizeof expected, "holds rlock %p, taken at " __FILE__ ":", (void *)&rlock);
     CHECK_SAYS(text, expected);
-    snprintf(expected, sizeof expected, "holds rwlock for reading %p taken at 0x", (void *)&rwlock);
+    snprintf(expected, sizeof expected, "holds rwlock for reading %p, taken at " __FILE__ ":",
+             (void *)&rwlock);
     CHECK_SAYS(text, expected);
     weft_event_set(&open_door);
     end();

@@ -128,6 +128,30 @@ TEST_EACH_KIND(a_lock_left_behind_is_reported_and_recovered)
     weft_group_fini(&g);
 }
 
+static int wait_and_end_holding(void *line)
+{
+    weft_cond cond = WEFT_COND_INIT;
+    *(int *)line = __LINE__ + 1;
+    weft_lock_enter(&lock);
+    CHECK_ERR(weft_cond_wait(&cond, &lock, weft_after(1)), -ETIMEDOUT);
+    return 0;
+}
+
+TEST_EACH_KIND(after_a_condition_a_lock_is_held_since_where_it_was_taken)
+{
+    weft_group g;
+    int line = 0;
+    char place[200];
+    kind = t->kind;
+    weft_reporter_set(hear, NULL);
+    CHECK_OK(weft_group_init(&g, 0));
+    spawn(&g, wait_and_end_holding, &line);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    snprintf(place, sizeof place, ", taken at %s:%d;", __FILE__, line);
+    CHECK_SAYS(said, place);
+    weft_group_fini(&g);
+}
+
 static weft_lock many[40];
 
 static int hold_many(void *arg)
