@@ -13,7 +13,7 @@ packages() {
         more)  echo clang-tidy valgrind mandoc \
                     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
         bench) echo golang-go libboost-fiber-dev libst-dev libtbb-dev libomp-dev libpth-dev \
-                    libuv1-dev libevent-dev python3-gevent wrk ;;
+                    libuv1-dev libevent-dev libssl-dev libc-ares-dev dnsmasq-base openssl python3-gevent wrk ;;
         *)     echo "deps.sh: no group is called $group" >&2; exit 2 ;;
         esac
     done
