@@ -2,15 +2,19 @@
  *
  *     load_echo echo CONNECTIONS server...   each connection sends 64 bytes, waits for them, repeats:
  *                                            the server's CPU per request, and requests per second
+ *     load_echo tls CONNECTIONS server...    the same over TLS 1.3, and its CPU per handshake
  *     load_echo idle CONNECTIONS server...   the server's memory per connection that has had one answer
  *     load_echo busy CONNECTIONS server...   one more connection's request computes for 500 ms; in this
  *                                            time each idle connection sends one request: its latency
  *
- * In "echo" the server runs on the first allowed core and the load on the last. In "busy" both use all
+ * In "echo" and "tls" the server runs on the first allowed core and the load on the last. In "busy" both use all
  * of them, and the load asks for SCHED_FIFO, so that it measures the server's delays and not its own. */
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -23,6 +27,7 @@
 
 struct conn {
     int fd;
+    SSL *ssl; /* NULL: plain */
     size_t got;
     long request; /* number of the one under way, part of its bytes */
     double sent;
@@ -31,6 +36,7 @@ struct conn {
 
 static pid_t server;
 static int port, epoll;
+static SSL_CTX *tls;
 static struct conn *conns;
 static long answered;
 
@@ -73,6 +79,15 @@ static double server_cpu(void) /* ns */
     return bench_clock(clock);
 }
 
+/* The certificate is not looked at: that is the client's work, and it is the server that is measured. */
+static void shake_hands(struct conn *conn)
+{
+    conn->ssl = SSL_new(tls);
+    bench_check(conn->ssl && SSL_set_fd(conn->ssl, conn->fd) == 1 && SSL_connect(conn->ssl) == 1,
+                "handshake");
+    fcntl(conn->fd, F_SETFL, fcntl(conn->fd, F_GETFL) | O_NONBLOCK);
+}
+
 static void connect_to(struct conn *conn)
 {
     struct sockaddr_in at = { .sin_family = AF_INET,
@@ -82,7 +97,10 @@ static void connect_to(struct conn *conn)
     struct linger reset = { .l_onoff = 1 }; /* leaves no TIME_WAIT behind */
     conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     bench_check(connect(conn->fd, (struct sockaddr *)&at, sizeof at) == 0, "connect");
+    if (tls)
+        shake_hands(conn);
     epoll_ctl(epoll, EPOLL_CTL_ADD, conn->fd, &event);
 }
 
@@ -100,14 +118,28 @@ static void ask(struct conn *conn, char kind)
     conn->got = 0;
     bytes_of(bytes, conn, kind);
     conn->sent = bench_clock(BENCH_WALL);
-    bench_check(send(conn->fd, bytes, sizeof bytes, MSG_NOSIGNAL) == sizeof bytes, "send");
+    ssize_t n = conn->ssl ? SSL_write(conn->ssl, bytes, sizeof bytes)
+                          : send(conn->fd, bytes, sizeof bytes, MSG_NOSIGNAL);
+    bench_check(n == sizeof bytes, "send");
+}
+
+/* Bytes; 0 the end; -1 with EAGAIN: none yet. */
+static ssize_t get(struct conn *conn, char *out, size_t size)
+{
+    if (!conn->ssl)
+        return recv(conn->fd, out, size, MSG_DONTWAIT);
+    int n = SSL_read(conn->ssl, out, (int)size);
+    if (n > 0)
+        return n;
+    errno = SSL_get_error(conn->ssl, n) == SSL_ERROR_WANT_READ ? EAGAIN : EPROTO;
+    return -1;
 }
 
 /* Take what has come; true when the answer is whole. */
 static bool take(struct conn *conn)
 {
     char right[BENCH_REQUEST];
-    ssize_t n = recv(conn->fd, conn->answer + conn->got, BENCH_REQUEST - conn->got, MSG_DONTWAIT);
+    ssize_t n = get(conn, conn->answer + conn->got, BENCH_REQUEST - conn->got);
     if (n < 0 && errno == EAGAIN)
         return false;
     bench_check(n > 0, "the server stays");
@@ -132,12 +164,11 @@ static void greet(long from, long to)
     }
 }
 
-static void echo(long connections)
+static void ask_all(const char *what, long connections)
 {
     struct epoll_event events[256];
     char figure[64];
     double now, begin = 0, end = 0, cpu = 0;
-    greet(0, connections);
     for (long i = 0; i < connections; i++)
         ask(&conns[i], 'e');
     double warm = bench_clock(BENCH_WALL) + WARM_NS;
@@ -155,10 +186,28 @@ static void echo(long connections)
                 ask(events[i].data.ptr, 'e');
     }
     cpu = server_cpu() - cpu;
-    snprintf(figure, sizeof figure, "echo_%ld", connections);
+    snprintf(figure, sizeof figure, "%s_%ld", what, connections);
     bench_print(figure, cpu / 1e3 / (double)answered, "us");
-    snprintf(figure, sizeof figure, "echo_%ld_rate", connections);
+    snprintf(figure, sizeof figure, "%s_%ld_rate", what, connections);
     bench_print(figure, (double)answered / (now - begin) * 1e6, "k/s");
+}
+
+static void echo(long connections)
+{
+    greet(0, connections);
+    ask_all("echo", connections);
+}
+
+static void echo_tls(long connections)
+{
+    enum { FIRST = 100 }; /* what the first ones cost is the server's start */
+    tls = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION);
+    greet(0, FIRST);
+    double cpu = server_cpu();
+    greet(FIRST, FIRST + connections);
+    bench_print("tls_handshake", (server_cpu() - cpu) / 1e3 / (double)connections, "us");
+    ask_all("tls", connections);
 }
 
 static void idle(long connections)
@@ -229,7 +278,10 @@ int main(int argc, char **argv)
         const char *name;
         void (*ask)(long connections);
         bool pinned;
-    } questions[] = { { "echo", echo, true }, { "idle", idle, false }, { "busy", busy, false } };
+    } questions[] = { { "echo", echo, true },
+                      { "tls", echo_tls, true },
+                      { "idle", idle, false },
+                      { "busy", busy, false } };
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
@@ -244,6 +296,6 @@ int main(int argc, char **argv)
         questions[i].ask(connections);
         return 0;
     }
-    fprintf(stderr, "usage: load_echo echo|idle|busy CONNECTIONS server...\n");
+    fprintf(stderr, "usage: load_echo echo|tls|idle|busy CONNECTIONS server...\n");
     return 2;
 }
