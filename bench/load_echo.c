@@ -4,10 +4,12 @@
  *                                            the server's CPU per request, and requests per second
  *     load_echo tls CONNECTIONS server...    the same over TLS 1.3, and its CPU per handshake
  *     load_echo idle CONNECTIONS server...   the server's memory per connection that has had one answer
+ *     load_echo model CONNECTIONS server...  all connect and ask at once, and leave when they have heard: how
+ *                                            long they wait; then all stay: the server's whole memory
  *     load_echo busy CONNECTIONS server...   one more connection's request computes for 500 ms; in this
  *                                            time each idle connection sends one request: its latency
  *
- * In "echo" and "tls" the server runs on the first allowed core and the load on the last. In "busy" both use all
+ * In "echo", "tls" and "model" the server runs on the first allowed core and the load on the last. In "busy" both use all
  * of them, and the load asks for SCHED_FIFO, so that it measures the server's delays and not its own. */
 #include "server.h"
 
@@ -272,6 +274,45 @@ static void busy(long connections)
     bench_print("busy_max", late[count - 1] / 1e6, "ms");
 }
 
+static void ask_each(long connections)
+{
+    for (long i = 0; i < connections; i++)
+        connect_to(&conns[i]);
+    for (long i = 0; i < connections; i++)
+        ask(&conns[i], 'e');
+    answered = 0;
+}
+
+static void model(long connections)
+{
+    struct epoll_event events[256];
+    double *late = calloc((size_t)connections, sizeof *late);
+    char figure[64];
+    int n;
+    ask_each(connections);
+    while (answered < connections) {
+        bench_check((n = epoll_wait(epoll, events, 256, 10000)) > 0, "answers come");
+        for (int i = 0; i < n; i++) {
+            struct conn *conn = events[i].data.ptr;
+            if (take(conn)) {
+                late[answered - 1] = bench_clock(BENCH_WALL) - conn->sent;
+                close(conn->fd);
+            }
+        }
+    }
+    qsort(late, (size_t)connections, sizeof *late, by_value);
+    snprintf(figure, sizeof figure, "model_%ld", connections);
+    bench_print(figure, late[connections / 2] / 1e6, "ms");
+    snprintf(figure, sizeof figure, "model_%ld_max", connections);
+    bench_print(figure, late[connections - 1] / 1e6, "ms");
+    ask_each(connections);
+    while (answered < connections && (n = epoll_wait(epoll, events, 256, 500)) > 0)
+        for (int i = 0; i < n; i++)
+            take(events[i].data.ptr); /* a loop answers the first, who stays */
+    snprintf(figure, sizeof figure, "model_%ld_mem", connections);
+    bench_print(figure, bench_memory_of(server) / 1e6, "MB");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -280,6 +321,7 @@ int main(int argc, char **argv)
         bool pinned;
     } questions[] = { { "echo", echo, true },
                       { "tls", echo_tls, true },
+                      { "model", model, true },
                       { "idle", idle, false },
                       { "busy", busy, false } };
     struct rlimit files;
@@ -296,6 +338,6 @@ int main(int argc, char **argv)
         questions[i].ask(connections);
         return 0;
     }
-    fprintf(stderr, "usage: load_echo echo|tls|idle|busy CONNECTIONS server...\n");
+    fprintf(stderr, "usage: load_echo echo|tls|model|idle|busy CONNECTIONS server...\n");
     return 2;
 }
