@@ -1,0 +1,43 @@
+/* shared/robust.h - a lock that the kernel marks when its owner dies: its word holds the owner's thread
+ * id, and it hangs in libc's own list of robust mutexes of that thread while it is held. Nothing here
+ * waits; sync/watch.h does. */
+#ifndef WEFT_SHARED_ROBUST_H
+#define WEFT_SHARED_ROBUST_H
+
+#include <linux/futex.h>
+
+#include "base/base.h"
+
+enum {
+    WEFT__LOCKS_OF_THREAD = 2000,            /* the kernel's walk ends at 2,048; some are the program's own */
+    WEFT__LOCK_GONE = FUTEX_TID_MASK         /* no owner ever again: it was let go unrepaired */
+};
+
+/* word: owner's thread | FUTEX_WAITERS | FUTEX_OWNER_DIED, which stays until it is repaired.
+ * The links must lie at these offsets: the kernel finds the word from libc's offset between them. */
+struct weft__robust {
+    uint32_t word;
+    uint32_t flags; /* the object's, as the next two */
+    uint64_t mine[2];
+    void *prev, *next;
+};
+
+/* Does it work here? Once a process; a test with a real mutex of libc's. 0 or -ENOTSUP. */
+int weft__robust_check(void);
+
+/* One try. 0 held; WEFT_RECOVERED: held, its owner died or let it go unrepaired; -EAGAIN: another thread
+ * has it, or another task of this one; *seen, if not NULL, is the word, with the waiters' bit set, to
+ * sleep on. -ENOTRECOVERABLE; -ENOLCK: this thread holds 2,000. */
+int weft__robust_take(struct weft__robust *lock, uint32_t *seen);
+/* By the owner. Wakes one who waits. */
+void weft__robust_drop(struct weft__robust *lock);
+/* The owner has repaired what it protects: the next take is a plain 0. */
+void weft__robust_repaired(struct weft__robust *lock);
+/* Let go by an owner that did not repair it: the next take is WEFT_RECOVERED (mark) or never (gone). */
+void weft__robust_drop_marked(struct weft__robust *lock), weft__robust_drop_gone(struct weft__robust *lock);
+bool weft__robust_is_mine(const struct weft__robust *lock); /* of this thread */
+
+uint32_t weft__thread_id(void);       /* of the calling thread, cached */
+void weft__thread_id_forget(void);    /* in the child of a fork */
+
+#endif
