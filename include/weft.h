@@ -6,6 +6,7 @@
 #ifndef WEFT_H
 #define WEFT_H
 
+#include <weft/arena.h>     /* memory that processes share */
 #include <weft/barrier.h>   /* a place where tasks meet */
 #include <weft/base.h>      /* version, errors and their words, memory, reports */
 #include <weft/cond.h>      /* condition variable */

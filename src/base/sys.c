@@ -65,6 +65,24 @@ long weft__syscall(long nr, long a, long b, long c, long d, long e, long f)
     return kernel(nr, a, b, c, d, e, f);
 }
 
+int weft__sys_populate(void *at, size_t size)
+{
+    long r;
+    do
+        r = WEFT__SYS3(SYS_madvise, at, size, 23); /* MADV_POPULATE_WRITE */
+    while (r == -EAGAIN || r == -EINTR);
+    return r == 0 || r == -EINVAL ? 0 : -ENOMEM;
+}
+
+uint64_t weft__sys_limit(int resource)
+{
+    struct {
+        uint64_t soft, hard;
+    } limit;
+    long r = WEFT__SYS4(SYS_prlimit64, 0, resource, NULL, &limit);
+    return r < 0 ? UINT64_MAX : limit.soft;
+}
+
 static struct timespec timespec_of(int64_t ns)
 {
     return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
@@ -204,11 +222,33 @@ int weft__sys_select(int limit, unsigned long *in, unsigned long *out, unsigned 
     return (int)WEFT__SYS6(SYS_pselect6, limit, in, out, urgent, timeout < 0 ? NULL : &ts, 0);
 }
 
-int weft__sys_futex_wait(const void *word, uint32_t expected, int64_t until)
+static int futex_wait(const void *word, int how, uint32_t expected, int64_t until)
 {
     struct timespec ts = timespec_of(until);
-    return (int)WEFT__SYS6(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+    return (int)WEFT__SYS6(SYS_futex, word, FUTEX_WAIT_BITSET | how, expected,
                            until == INT64_MAX ? NULL : &ts, 0, FUTEX_BITSET_MATCH_ANY);
+}
+
+int weft__sys_futex_wait(const void *word, uint32_t expected, int64_t until)
+{
+    return futex_wait(word, FUTEX_PRIVATE_FLAG, expected, until);
+}
+
+int weft__sys_futex_wait_shared(const void *word, uint32_t expected, int64_t until)
+{
+    return futex_wait(word, 0, expected, until);
+}
+
+int weft__sys_futex_wait_any(const struct weft__sys_wait *waits, unsigned count, int64_t until)
+{
+    struct timespec at = timespec_of(until);
+    return (int)WEFT__SYS5(449, /* futex_waitv */ waits, count, 0, until == INT64_MAX ? NULL : &at,
+                           CLOCK_MONOTONIC);
+}
+
+int weft__sys_futex_wake_shared(const void *word, int n)
+{
+    return (int)WEFT__SYS3(SYS_futex, word, FUTEX_WAKE, n);
 }
 
 int weft__sys_futex_wake(const void *word, int n)

@@ -287,12 +287,53 @@ static inline int weft__sys_madvise(void *at, size_t size, int advice)
     return (int)WEFT__SYS3(SYS_madvise, at, size, advice);
 }
 
+/* Pages are there from now on: no fault, no signal for want of memory. 0; -ENOMEM. Kernels before 5.14 do
+ * not know: 0, and hope. */
+int weft__sys_populate(void *at, size_t size);
+
+static inline int weft__sys_memfd(const char *name, unsigned flags)
+{
+    return (int)WEFT__SYS2(SYS_memfd_create, name, flags);
+}
+
+static inline int weft__sys_ftruncate(int fd, off_t size)
+{
+    return (int)WEFT__SYS2(SYS_ftruncate, fd, size);
+}
+
 /* -- sleeping on a word ------------------------------------------------------------------------ */
 
 /* Sleep while *word == expected. until: monotonic ns, INT64_MAX for ever.
  * 0 woken (or for no reason), -EAGAIN other value, -ETIMEDOUT, -EINTR. */
 int weft__sys_futex_wait(const void *word, uint32_t expected, int64_t until);
 int weft__sys_futex_wake(const void *word, int n);
+/* The same between processes. */
+int weft__sys_futex_wait_shared(const void *word, uint32_t expected, int64_t until);
+int weft__sys_futex_wake_shared(const void *word, int n);
+
+/* Sleep while all of them are as they should be. Which one was woken, or an error as above; -ENOSYS before
+ * Linux 5.16. */
+struct weft__sys_wait {
+    uint64_t expected;
+    uint64_t word; /* its address */
+    uint32_t flags;
+    uint32_t reserved;
+};
+enum { WEFT__SYS_WAITS = 128 }; /* at most at once */
+static inline struct weft__sys_wait weft__sys_wait(const uint32_t *word, uint32_t expected,
+                                                   bool shared)
+{
+    return (struct weft__sys_wait){ expected, (uintptr_t)word, shared ? 2 : 2 | 128, 0 };
+}
+int weft__sys_futex_wait_any(const struct weft__sys_wait *waits, unsigned count, int64_t until);
+
+/* Of the calling thread; libc has registered it. */
+struct robust_list_head;
+static inline int weft__sys_robust_list(struct robust_list_head **head)
+{
+    size_t size;
+    return (int)WEFT__SYS3(SYS_get_robust_list, 0, head, &size);
+}
 
 /* -- threads, processes, signals: what libc must know ------------------------------------------ */
 
@@ -368,6 +409,7 @@ const char *weft__sys_env(const char *name);                       /* secure_get
 int64_t weft__sys_env_number(const char *name, int64_t otherwise); /* also when it is no number */
 int *weft__sys_errno(void);              /* the calling thread's, valid while it lives */
 const char *weft__sys_strerror(int err); /* static text or NULL */
+uint64_t weft__sys_limit(int resource);  /* RLIMIT_...: the soft one; UINT64_MAX none */
 long weft__sys_fd_limit(void);           /* the soft one; raises it to the hard one on request */
 long weft__sys_fd_limit_raise(void);
 

@@ -10,7 +10,7 @@ enum weft__block_owner {
     WEFT__BLOCK_FREE,
     WEFT__BLOCK_KEPT, /* nobody in particular: freed by a call only */
     WEFT__BLOCK_HELD, /* a process, by id: freed when it dies */
-    WEFT__BLOCK_LENT  /* a place in a queue, an address: freed when the process that lent it there dies
+    WEFT__BLOCK_LENT /* a place in a queue, an address: freed when the process that lent it there dies
                          and weft__block_is_lent says that it is not in that place */
 };
 
@@ -21,11 +21,11 @@ void weft__arena_give(void *block);
 size_t weft__arena_room(const void *block); /* usable bytes */
 /* One store. what: the process's id or the address. */
 void weft__arena_owner_set(void *block, enum weft__block_owner owner, uint64_t what);
-bool weft__arena_has(const void *p, size_t size); /* all of it */
+bool weft__arena_has(const void *p, size_t size);                      /* all of it */
 extern bool (*weft__block_is_lent)(const void *block, uint64_t place); /* NULL: none is */
 
-void weft__arena_begin(void);                     /* by tree.c: in its memory */
-void weft__arena_sweep(weft__process_id died);    /* by the reaper */
-void weft__arena_forked(void); /* this process has no spans of its own yet */
+void weft__arena_begin(void);                  /* by tree.c: in its memory */
+void weft__arena_sweep(weft__process_id died); /* by the reaper */
+void weft__arena_forked(void);                 /* this process has no spans of its own yet */
 
 #endif

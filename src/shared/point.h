@@ -23,21 +23,21 @@ static inline void weft__shared_point(void)
 }
 #endif
 
-#define shared_store(p, v)              \
-    do {                                \
-        store_release(p, v);            \
-        weft__shared_point();           \
+#define shared_store(p, v)    \
+    do {                      \
+        store_release(p, v);  \
+        weft__shared_point(); \
     } while (0)
-#define shared_exchange(p, v)           weft__shared_value(exchange_acq_rel(p, v))
-#define shared_add(p, v)                weft__shared_value(add_acq_rel(p, v))
-#define shared_and(p, v)                weft__shared_value(and_acq_rel(p, v))
-#define shared_or(p, v)                 weft__shared_value(or_seq_cst(p, v))
-#define shared_swap(p, expected, v)     weft__shared_value(swap_seq_cst(p, expected, v))
-#define weft__shared_value(expression)                 \
-    ({                                                 \
-        __typeof__(expression) value_ = (expression);  \
-        weft__shared_point();                          \
-        value_;                                        \
+#define shared_exchange(p, v)       weft__shared_value(exchange_acq_rel(p, v))
+#define shared_add(p, v)            weft__shared_value(add_acq_rel(p, v))
+#define shared_and(p, v)            weft__shared_value(and_acq_rel(p, v))
+#define shared_or(p, v)             weft__shared_value(or_seq_cst(p, v))
+#define shared_swap(p, expected, v) weft__shared_value(swap_seq_cst(p, expected, v))
+#define weft__shared_value(expression)                \
+    ({                                                \
+        __typeof__(expression) value_ = (expression); \
+        weft__shared_point();                         \
+        value_;                                       \
     })
 
 static inline void shared_copy(void *to, const void *from, size_t size)

@@ -9,8 +9,8 @@
 #include "base/base.h"
 
 enum {
-    WEFT__LOCKS_OF_THREAD = 2000,            /* the kernel's walk ends at 2,048; some are the program's own */
-    WEFT__LOCK_GONE = FUTEX_TID_MASK         /* no owner ever again: it was let go unrepaired */
+    WEFT__LOCKS_OF_THREAD = 2000, /* the kernel's walk ends at 2,048; some are the program's own */
+    WEFT__LOCK_GONE = FUTEX_TID_MASK /* no owner ever again: it was let go unrepaired */
 };
 
 /* word: owner's thread | FUTEX_WAITERS | FUTEX_OWNER_DIED, which stays until it is repaired.
@@ -26,18 +26,29 @@ struct weft__robust {
 int weft__robust_check(void);
 
 /* One try. 0 held; WEFT_RECOVERED: held, its owner died or let it go unrepaired; -EAGAIN: another thread
- * has it, or another task of this one; *seen, if not NULL, is the word, with the waiters' bit set, to
- * sleep on. -ENOTRECOVERABLE; -ENOLCK: this thread holds 2,000. */
-int weft__robust_take(struct weft__robust *lock, uint32_t *seen);
-/* By the owner. Wakes one who waits. */
-void weft__robust_drop(struct weft__robust *lock);
-/* The owner has repaired what it protects: the next take is a plain 0. */
-void weft__robust_repaired(struct weft__robust *lock);
-/* Let go by an owner that did not repair it: the next take is WEFT_RECOVERED (mark) or never (gone). */
-void weft__robust_drop_marked(struct weft__robust *lock), weft__robust_drop_gone(struct weft__robust *lock);
-bool weft__robust_is_mine(const struct weft__robust *lock); /* of this thread */
+ * has it, or another task of this one; -ENOTRECOVERABLE; -ENOLCK: this thread holds 2,000.
+ *   waits  the caller has slept for it: others may sleep still, so the waiters' bit is set again
+ *   seen   NULL, or where -EAGAIN puts the word, waiters' bit set, to sleep on */
+int weft__robust_take(struct weft__robust *lock, bool waits, uint32_t *seen);
 
-uint32_t weft__thread_id(void);       /* of the calling thread, cached */
-void weft__thread_id_forget(void);    /* in the child of a fork */
+/* By the owner: let go, repaired if it was WEFT_RECOVERED, and wake one who waits. Or unrepaired: the next
+ * take is WEFT_RECOVERED (marked), or none ever succeeds (gone). */
+enum weft__robust_end { WEFT__ROBUST_WHOLE, WEFT__ROBUST_MARKED, WEFT__ROBUST_GONE };
+void weft__robust_drop(struct weft__robust *lock, enum weft__robust_end how);
+
+/* Who stops waiting without it may have used up a wake-up: if it is free, another is woken. */
+void weft__robust_pass(struct weft__robust *lock);
+
+static inline bool weft__robust_is_marked(const struct weft__robust *lock) /* to its owner: unrepaired */
+{
+    return load_relaxed(&lock->word) & FUTEX_OWNER_DIED;
+}
+static inline void weft__robust_repaired(struct weft__robust *lock)
+{
+    and_acq_rel(&lock->word, ~(uint32_t)FUTEX_OWNER_DIED);
+}
+
+uint32_t weft__thread_id(void);    /* of the calling thread, cached */
+void weft__thread_id_forget(void); /* in the child of a fork */
 
 #endif

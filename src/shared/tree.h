@@ -15,7 +15,8 @@
 
 enum {
     WEFT__PROCESSES = 4096, /* at once */
-    WEFT__SLOT_BITS = 12
+    WEFT__SLOT_BITS = 12,
+    WEFT__SPAN = 1 << 16 /* bytes: the arena's unit */
 };
 
 /* A process by slot and generation: 0 nobody; one that has ended never comes again (in a million
@@ -30,20 +31,21 @@ enum weft__process_phase {
 };
 
 struct weft__process {
-    uint64_t state; /* id << 32 | phase: changes together */
+    uint64_t state;    /* id << 32 | phase: changes together */
     uint64_t proc[31]; /* proc/'s: exit record, parent, what it is to do */
 } __attribute__((aligned(256)));
 
 struct weft__tree {
-    uint32_t epoch; /* futex word: moves when a death has been put right */
-    uint32_t processes; /* slots ever taken */
+    uint32_t epoch;     /* futex word: moves when a death has been put right */
+    uint32_t processes; /* slots ever taken lie below */
     uint64_t limit;     /* bytes of spans */
-    uint64_t used;      /* about; the reaper counts anew */
+    uint64_t used;      /* likewise; the reaper counts anew */
     uint32_t spans;     /* in the range */
     uint32_t spans_met; /* those ever taken lie below */
-    int memory;         /* the descriptor of it all: the same number in every process */
-    uint32_t unused_;
-    uint64_t arena[8];
+    uint32_t spans_first;
+    uint64_t spare;     /* bytes of free spans that have memory, about */
+    uint32_t ownerless; /* spans of blocks whose owner has died, about */
+    bool huge_pages;
     struct weft__process process[WEFT__PROCESSES];
     uint64_t span[]; /* shared/arena.c */
 };
@@ -51,7 +53,8 @@ struct weft__tree {
 extern struct weft__tree *weft__tree; /* NULL: nothing is shared yet */
 extern weft__process_id weft__me;     /* of this process; the root's from the arena's beginning */
 
-/* Make the arena, if there is none: 0, -ENOMEM, -EMFILE, -ENFILE. From any thread. */
+/* Make the arena, if there is none: 0, -ENOMEM, -EMFILE, -ENFILE, -ENOTSUP (a plain fork's child without
+ * one). From any thread. */
 int weft__tree_begin(void);
 
 /* Take a slot, for a process that is about to be made: its id, 0 when all are taken. */
