@@ -137,9 +137,9 @@ TEST_EACH_KIND_REAL(a_cancel_ends_the_wait, "shared memory")
 
 static int await_a_death(void *arg)
 {
-    (void)arg;
-    uint32_t epoch = weft__death_epoch();
+    uint32_t epoch = weft__death_epoch(), *here = arg;
     weft__self();
+    add_acq_rel(here, 1);
     while (weft__death_epoch() == epoch)
         CHECK_EQ(weft__watch_wait(word, 0, epoch, weft_never(), "test", word), 0);
     return 0;
@@ -151,9 +151,11 @@ TEST_EACH_KIND_REAL(a_death_ends_the_wait, "processes")
     weft__process_id id = weft__process_take();
     weft_group g;
     CHECK_EQ(weft_group_init(&g, 0), 0);
+    uint32_t here = 0;
     for (int i = 0; i < 20; i++)
-        CHECK_EQ(weft_group_spawn(&g, t->kind, await_a_death, NULL), 0);
-    CHECK_EQ(weft_sleep(weft_after(20 * WEFT_MS)), 0);
+        CHECK_EQ(weft_group_spawn(&g, t->kind, await_a_death, &here), 0);
+    while (load_acquire(&here) < 20)
+        CHECK_EQ(weft_sleep(weft_after(WEFT_MS)), 0);
     weft__process_died(id);
     CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
 }
