@@ -25,9 +25,11 @@
 #include <weft/once.h>      /* something done exactly once */
 #include <weft/operation.h> /* calls that go on while their caller does something else */
 #include <weft/queue.h>     /* values from task to task */
+#include <weft/ring.h>      /* messages between processes that do not trust each other */
 #include <weft/rlock.h>     /* a lock that its owner may take again */
 #include <weft/runtime.h>   /* run and stop the runtime, workers */
 #include <weft/rwlock.h>    /* many readers or one writer */
+#include <weft/segment.h>   /* memory with a name, for programs that did not start each other */
 #include <weft/select.h>    /* wait for the first of several */
 #include <weft/selector.h>  /* many descriptors, one wait */
 #include <weft/semaphore.h> /* a counter to wait for */

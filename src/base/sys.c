@@ -97,6 +97,15 @@ int weft__sys_fstat(int fd, struct stat *out)
 #endif
 }
 
+int weft__sys_stat(const char *path, struct stat *out)
+{
+#ifdef SYS_newfstatat
+    return (int)WEFT__SYS4(SYS_newfstatat, AT_FDCWD, path, out, 0);
+#else
+    return (int)WEFT__SYS2(SYS_stat, path, out);
+#endif
+}
+
 bool weft__sys_is_terminal(int fd)
 {
     char settings[256]; /* the kernel's struct termios is smaller */

@@ -124,6 +124,12 @@ static inline int weft__sys_fsync(int fd)
 }
 
 int weft__sys_fstat(int fd, struct stat *out); /* struct stat is libc's */
+int weft__sys_stat(const char *path, struct stat *out);
+
+static inline uid_t weft__sys_geteuid(void)
+{
+    return (uid_t)WEFT__SYS1(SYS_geteuid, 0);
+}
 
 static inline int weft__sys_pipe(int out[2], int flags)
 {
@@ -299,6 +305,11 @@ static inline int weft__sys_memfd(const char *name, unsigned flags)
 static inline int weft__sys_ftruncate(int fd, off_t size)
 {
     return (int)WEFT__SYS2(SYS_ftruncate, fd, size);
+}
+
+static inline int weft__sys_fallocate(int fd, off_t at, off_t size)
+{
+    return (int)WEFT__SYS4(SYS_fallocate, fd, 0, at, size);
 }
 
 /* -- sleeping on a word ------------------------------------------------------------------------ */

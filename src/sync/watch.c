@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/sys.h"
+#include "shared/arena.h"
 
 enum {
     BELL,
@@ -231,12 +232,17 @@ int weft__watch_wait(const uint32_t *word, uint32_t seen, uint32_t epoch, weft_d
         return -ETIMEDOUT;
     if (load_acquire(word) != seen)
         return 0;
+    /* In a segment nobody tells of a stranger's death. */
+    int64_t slice = weft__arena_has(word, sizeof *word) ? INT64_MAX : weft__now() + SLICE;
+    bool sliced = slice < until;
+    if (sliced)
+        deadline.ns = until = slice;
     add_relaxed(&weft__rt.outside_waits, 1);
     int r = weft__is_coroutine(self)
                 ? coroutine_wait(self, word, seen, epoch, deadline, reason, object)
                 : thread_wait(self, word, seen, epoch, until, reason, object);
     __atomic_fetch_sub(&weft__rt.outside_waits, 1, __ATOMIC_RELAXED);
-    return r;
+    return sliced && r == -ETIMEDOUT ? 0 : r;
 }
 
 void weft__shared_wake(const uint32_t *word, int n)

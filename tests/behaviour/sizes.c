@@ -25,6 +25,8 @@ static const struct {
     SIZE(weft_cond, 64),
     SIZE(weft_event, 64),
     SIZE(weft_semaphore, 64),
+    SIZE(weft_segment, 64),
+    SIZE(weft_ring, 64),
     SIZE(struct weft_case, 160),
     SIZE(weft_barrier, 96),
     SIZE(weft_once, 96),

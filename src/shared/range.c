@@ -1,0 +1,56 @@
+/* range.c - see range.h. */
+#include "shared/range.h"
+
+#include <errno.h>
+
+#include "base/spin.h"
+#include "shared/arena.h"
+
+static struct range {
+    uintptr_t at;
+    size_t size; /* 0: none */
+} ranges[256];
+static uint32_t used; /* those ever taken lie below */
+static weft__spin spin;
+
+int weft__range_add(void *at, size_t size)
+{
+    weft__spin_lock(&spin);
+    uint32_t i = 0;
+    while (i < used && ranges[i].size)
+        i++;
+    bool room = i < ARRAY_LEN(ranges);
+    if (room) {
+        ranges[i].at = (uintptr_t)at;
+        ranges[i].size = size;
+        if (i == used)
+            store_release(&used, used + 1);
+    }
+    weft__spin_unlock(&spin);
+    return room ? 0 : -ENOMEM;
+}
+
+void weft__range_remove(void *at)
+{
+    weft__spin_lock(&spin);
+    for (uint32_t i = 0; i < used; i++)
+        if (ranges[i].at == (uintptr_t)at)
+            ranges[i].size = 0;
+    weft__spin_unlock(&spin);
+}
+
+bool weft__is_shared(const void *p, size_t size)
+{
+    if (weft__arena_has(p, size))
+        return true;
+    bool found = false;
+    if (load_acquire(&used) == 0)
+        return false;
+    weft__spin_lock(&spin);
+    for (uint32_t i = 0; i < used && !found; i++) {
+        uintptr_t distance = (uintptr_t)p - ranges[i].at;
+        found = distance < ranges[i].size && size <= ranges[i].size - distance;
+    }
+    weft__spin_unlock(&spin);
+    return found;
+}
