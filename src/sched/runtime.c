@@ -188,9 +188,13 @@ static bool rest(struct weft__task *self, bool (*met)(void *ctx), void *ctx, int
             (void)!weft__wait(self, weft__wait_begin(self), (weft_deadline){ step }, "end of tasks",
                               NULL);
             weft__calm_end(self, calm);
+            if (until == INT64_MAX && weft__rt.seeded && !met(ctx))
+                weft__seeded_look(self);
+            else if (until == INT64_MAX && weft__all_sleep(self->worker) && !met(ctx))
+                weft__nothing_moves();
         } else {
             store_relaxed(&weft__rt.rester, until == INT64_MAX ? self : NULL);
-            if (until == INT64_MAX && weft__all_sleep() && !met(ctx))
+            if (until == INT64_MAX && weft__all_sleep(NULL) && !met(ctx))
                 weft__nothing_moves();
             store_relaxed(&weft__rt.rester, (struct weft__task *)NULL); /* it looks by itself */
             weft__sys_futex_wait(&quiet, seen, step);
@@ -200,12 +204,12 @@ static bool rest(struct weft__task *self, bool (*met)(void *ctx), void *ctx, int
     return good;
 }
 
-static bool may_act(const struct weft__worker *worker)
+static bool has_work(const struct weft__worker *worker)
 {
-    return load_seq_cst(&worker->state) != WEFT__PARKED || load_seq_cst(&worker->inbox) ||
-           load_seq_cst(&worker->cancels) || load_seq_cst(&worker->timers) ||
-           load_relaxed(&worker->conns) || weft__deque_length(&worker->own) > 0 ||
-           weft__deque_length(&worker->fifo) > 0 || weft__deque_length(&worker->fork) > 0;
+    return load_seq_cst(&worker->inbox) || load_seq_cst(&worker->cancels) ||
+           load_seq_cst(&worker->timers) || load_relaxed(&worker->conns) ||
+           weft__deque_length(&worker->own) > 0 || weft__deque_length(&worker->fifo) > 0 ||
+           weft__deque_length(&worker->fork) > 0;
 }
 
 /* All threads of the process, by the kernel's count; 0: not known. */
@@ -220,25 +224,31 @@ static unsigned threads_of_process(void)
     return at ? (unsigned)strtoul(at, NULL, 10) : 0;
 }
 
-static bool workers_sleep(void)
+static bool workers_sleep(const struct weft__worker *mine)
 {
     unsigned count = load_acquire(&weft__rt.workers_count); /* they may be starting just now */
-    if (load_seq_cst(&weft__rt.asleep) != count || load_seq_cst(&weft__rt.outside_waits) ||
-        load_seq_cst(&weft__rt.jobs) || weft__deque_length(&weft__rt.injector) > 0)
+    if (load_seq_cst(&weft__rt.asleep) + (mine != NULL) != count ||
+        load_seq_cst(&weft__rt.outside_waits) || load_seq_cst(&weft__rt.jobs) ||
+        weft__deque_length(&weft__rt.injector) > 0)
         return false;
-    for (unsigned i = 0; i < count; i++)
-        if (may_act(weft__rt.workers[i]))
+    for (unsigned i = 0; i < count; i++) {
+        const struct weft__worker *worker = weft__rt.workers[i];
+        if (has_work(worker) ||
+            (worker == mine ? worker->first || weft__wheel_next(&worker->wheel) != INT64_MAX
+                            : load_seq_cst(&worker->state) != WEFT__PARKED))
             return false;
+    }
     return true;
 }
 
 /* Does everything sleep in weft, and nothing that sleeps for a time or for something outside? Asked by
- * who goes to sleep last. A thread that does not know of weft may yet call it, so all are counted. One
- * that knows it may give the workers something and then sleep, so they are looked at once more. */
-bool weft__all_sleep(void)
+ * who goes to sleep last, or by a task that only waits for others to end, on the worker `mine`. A thread
+ * that does not know of weft may yet call it, so all are counted. One that knows it may give the workers
+ * something and then sleep, so they are looked at once more. */
+bool weft__all_sleep(const struct weft__worker *mine)
 {
     unsigned waiting = 0, helpers = load_relaxed(&weft__rt.idle_helpers);
-    if (!workers_sleep())
+    if (!workers_sleep(mine))
         return false;
     for (uint32_t i = weft__record_slots(); i-- > 0;) {
         struct weft__task *task = weft__record_at(WEFT__RECORDS + i);
@@ -254,7 +264,7 @@ bool weft__all_sleep(void)
            threads_of_process() == weft__rt.workers_count + waiting + helpers +
                                        load_relaxed(&has_watch) -
                                        (load_relaxed(&weft__rt.host) != NULL) &&
-           workers_sleep();
+           workers_sleep(mine);
 }
 
 static bool worker_has_left(void *worker)

@@ -213,10 +213,23 @@ static void pass_time(int64_t until)
         weft__lane_fire(weft__rt.workers[i], now);
 }
 
+/* The caller only waits for others to end: can one of them ever run again? */
+void weft__seeded_look(const struct weft__task *self)
+{
+    bool open = self == host || (weft__wait_is_open(load_relaxed(&host->wait)) && host->endless);
+    for (unsigned i = 0; i < weft__rt.lanes_count && open; i++) {
+        struct weft__worker *lane = weft__rt.workers[i];
+        open = !held[i] && !weft__lane_can_run(lane) && weft__wheel_next(&lane->wheel) == INT64_MAX;
+    }
+    if (open && load_relaxed(&weft__rt.outside_waits) == 0)
+        nothing_ever();
+}
+
 /* The host waits, and drives everything else meanwhile. */
 void weft__seeded_wait(struct weft__task *self, uint64_t ticket, int64_t until)
 {
     trace(self->serial, "wait");
+    store_relaxed(&self->endless, until == INT64_MAX);
     if (!self->shield && weft__is_cancelled(self) && weft__claim(self, ticket, WEFT__CANCELLED))
         return;
     for (host_runs = false; !host_runs;) {

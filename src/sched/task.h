@@ -386,10 +386,10 @@ static inline int weft__runtime_need(void)
 {
     return likely(load_acquire(&weft__rt.state) == WEFT__ON) ? 0 : weft__runtime_start();
 }
-void weft__workers_leave(int fd);    /* before it is closed: no worker's poller has it any more */
-void weft__watch_notice(void);       /* a worker leaves its sleep: the watch may have to wake */
-bool weft__all_sleep(void);          /* see runtime.c */
-uint32_t weft__draw(uint32_t count); /* 0 .. count - 1: by the chooser, or at random */
+void weft__workers_leave(int fd); /* before it is closed: no worker's poller has it any more */
+void weft__watch_notice(void);    /* a worker leaves its sleep: the watch may have to wake */
+bool weft__all_sleep(const struct weft__worker *mine); /* see runtime.c */
+uint32_t weft__draw(uint32_t count);    /* 0 .. count - 1: by the chooser, or at random */
 struct weft__worker *weft__place(void); /* the less loaded of two workers drawn */
 uint64_t weft__live(void);              /* tasks spawned and not ended */
 void weft__rest_notice(void);
@@ -444,6 +444,7 @@ void weft__seeded_end(void);
 int64_t weft__seeded_now(void);
 bool weft__seeded_host(const struct weft__task *self); /* the program's own thread, which drives */
 void weft__seeded_wait(struct weft__task *self, uint64_t ticket, int64_t until);
+void weft__seeded_look(const struct weft__task *self);
 struct weft__worker *weft__seeded_thread_lane(void);
 void weft__seeded_point_slow(const char *operation);
 

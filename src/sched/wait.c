@@ -33,7 +33,7 @@ static void thread_sleep(struct weft__task *self, uint64_t ticket, int64_t until
         return;
     }
     store_relaxed(&self->endless, until == INT64_MAX);
-    if (until == INT64_MAX && weft__all_sleep())
+    if (until == INT64_MAX && weft__all_sleep(NULL))
         weft__nothing_moves();
     while (load_acquire(&self->sleeping)) {
         int r = weft__sys_futex_wait(&self->sleeping, 1, until);

@@ -245,6 +245,13 @@ TEST_EACH_KIND(a_wait_with_a_deadline_closes_no_circle)
     CHECK_EQ(reports, 0);
 }
 
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define ALL_THREADS_ARE_KNOWN() \
+    SKIP("ThreadSanitizer has a thread of its own, which might call weft")
+#else
+#define ALL_THREADS_ARE_KNOWN() (void)0
+#endif
+
 static weft_queue queue;
 static long slots[1];
 
@@ -260,9 +267,7 @@ TEST_EACH_KIND(nothing_can_wake_a_queue_without_producers)
     weft_group g;
     int got = 0;
     kind = t->kind;
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-    SKIP("ThreadSanitizer has a thread of its own, which might call weft");
-#endif
+    ALL_THREADS_ARE_KNOWN();
     listen_for("fail");
     CHECK_OK(weft_queue_init(&queue, slots, 1, sizeof *slots, 0));
     CHECK_OK(weft_group_init(&g, 0));
@@ -272,6 +277,26 @@ TEST_EACH_KIND(nothing_can_wake_a_queue_without_producers)
     CHECK_EQ(reports, 1);
     CHECK_SAYS(said, "everything waits");
     CHECK_SAYS(said, "'hungry'");
+}
+
+static int leave_one_behind(void *arg)
+{
+    struct weft_spawn more = { .size = sizeof more, .name = "left" };
+    return weft_group_spawn_with(weft_background(), kind, get_one, arg, &more);
+}
+
+TEST_EACH_KIND(what_is_left_behind_at_the_end_of_weft_run_may_be_stuck)
+{
+    int got = 0;
+    kind = t->kind;
+    ALL_THREADS_ARE_KNOWN();
+    listen_for("fail");
+    CHECK_OK(weft_queue_init(&queue, slots, 1, sizeof *slots, 0));
+    CHECK_EQ(weft_run(leave_one_behind, &got), 0);
+    CHECK_ERR(got, -EDEADLK);
+    CHECK_EQ(reports, 1);
+    CHECK_SAYS(said, "everything waits");
+    CHECK_SAYS(said, "'left'");
 }
 
 /* -- selects are in no circle, and hide none -- */
