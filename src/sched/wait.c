@@ -88,14 +88,20 @@ int weft__wait(struct weft__task *self, uint64_t ticket, weft_deadline deadline,
     return weft__outcome(self);
 }
 
-/* Whom the next one that names somebody is to name. */
+/* Whom the next one is to name, past selects, who name nobody; and those after it that name the same:
+ * readers behind a writer. */
 static void pass_on(const struct weft__wait_node *node, struct weft__task *blocker)
 {
-    do
-        node = node->next;
-    while (node && node->several);
-    if (node && load_relaxed(&node->task->blocker))
+    struct weft__task *named = NULL;
+    while ((node = node->next)) {
+        struct weft__task *now = load_relaxed(&node->task->blocker);
+        if (node->several)
+            continue;
+        if (!now || (named && now != named))
+            return;
+        named = now;
         store_relaxed(&node->task->blocker, blocker);
+    }
 }
 
 void weft__give_way(struct weft__wait_queue q, struct weft__wait_node *node)

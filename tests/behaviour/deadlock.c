@@ -310,6 +310,8 @@ static struct actor {
     int done, results[8];
 } actors[3];
 
+static weft_rwlock book = WEFT_RWLOCK_INIT;
+
 static int take_or_go(weft_lock *lock)
 {
     struct weft_case on[] = { weft_on_event(&go), weft_on_lock(lock), weft_on_lock(lock) };
@@ -347,6 +349,44 @@ static void push(int i, const char *waits)
     int done = LOAD(actors[i].done);
     CHECK_OK(weft_semaphore_release(&actors[i].push, 1));
     UNTIL(waits ? waits_for(actors[i].task, waits) : LOAD(actors[i].done) > done);
+}
+
+static int write_or_enter(void *arg)
+{
+    CHECK_ERR(weft_rwlock_acquire_write(&book, weft_never()), -ECANCELED);
+    weft_lock_enter(&locks[0]);
+    weft_lock_leave(&locks[0]);
+    (void)arg;
+    return 0;
+}
+
+static int read_book(void *lock)
+{
+    if (lock)
+        CHECK_EQ(weft_lock_acquire(lock, weft_never()), 0);
+    CHECK_EQ(weft_rwlock_acquire_read(&book, weft_never()), 0);
+    CHECK_EQ(weft_rwlock_release(&book), 0);
+    return lock ? weft_lock_release(lock) : 0;
+}
+
+TEST_EACH_KIND(no_reader_waits_for_a_writer_that_gave_up)
+{
+    weft_group g;
+    kind = t->kind;
+    listen_for("fail");
+    CHECK_OK(weft_group_init(&g, 0));
+    weft_rwlock_enter_write(&book);
+    weft_task quitter = spawn(&g, "quitter", write_or_enter, NULL);
+    UNTIL(waits_for(quitter, "rwlock (write)"));
+    for (int i = 0; i < 2; i++) {
+        weft_task reader = spawn(&g, "reader", read_book, i ? &locks[0] : NULL);
+        UNTIL(waits_for(reader, "rwlock (read)"));
+    }
+    CHECK_EQ(weft_task_cancel(quitter), 0);
+    UNTIL(waits_for(quitter, "lock"));
+    weft_rwlock_leave(&book);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(reports, 0);
 }
 
 TEST_EACH_KIND(a_circle_behind_a_select_is_found)
