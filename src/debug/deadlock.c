@@ -1,7 +1,8 @@
 /* deadlock.c - circles of waiting tasks.
  *
  * Who waits without end for a lock, a task or a group has named whom it waits for (sched/wait.h), so
- * each waiting task has at most one way on, and who closes a circle comes back to itself. The walk
+ * each waiting task has at most one way on, and who closes a circle comes back to itself. Only from a
+ * writer several ways lead on, to each of those who read; of these the ones count that wait too. The walk
  * reads records of tasks only, which are type-stable, never the objects, which are the caller's. What
  * it reads may be stale; so it goes twice, and a circle counts when both walks met the same tasks in
  * the same turns of waiting: then all of them waited at once between the two.
@@ -18,7 +19,7 @@
 #include "sched/wait.h"
 #include "sync/hold.h"
 
-enum { HOPS = 10000, SHOWN = 8, REMEMBERED = 16, STEPS = 1000000 };
+enum { HOPS = 10000, SHOWN = 8, REMEMBERED = 16, STEPS = 1000000, FORKS = 8 };
 
 enum policy { REPORT, FAIL, ABORT };
 
@@ -41,19 +42,26 @@ static bool waits(const struct weft__task *task, uint64_t *turn)
     return weft__wait_is_open(*turn);
 }
 
+static bool is_one(const struct weft__task *blocker)
+{
+    return blocker && blocker != WEFT__ITS_TASKS && blocker != WEFT__ITS_READERS;
+}
+
 /* Who must do something before the task goes on: past those who wait ahead of it for the same thing, or
- * have given up and not left yet. */
+ * have given up and not left yet. But a reader waits for the writer ahead, not for others who read. */
 static struct weft__task *ahead(const struct weft__task *task)
 {
     const void *object = load_relaxed(&task->object);
-    struct weft__task *next = load_relaxed(&task->blocker);
-    for (int i = 0; i < HOPS && next && next != WEFT__ITS_TASKS; i++) {
+    struct weft__task *named = load_relaxed(&task->blocker), *next = named;
+    for (int i = 0; i < HOPS && is_one(next); i++) {
         struct weft__task *blocker = load_relaxed(&next->blocker);
         enum weft__wait_state state = load_acquire(&next->wait) & 7;
         if (load_relaxed(&next->object) != object || !blocker || state == WEFT__WOKEN)
             break;
         next = blocker;
     }
+    if (next == WEFT__ITS_READERS && load_relaxed(&task->reads))
+        return is_one(named) ? named : NULL;
     return next;
 }
 
@@ -86,40 +94,87 @@ static bool is_called_off(const struct weft__task *task, uint64_t turn)
            ((turn & 7) == WEFT__WAITING && load_acquire(&task->life) & WEFT__LIFE_CANCELLED);
 }
 
-/* From owner on, does the way lead back to self? What it met, whatever the order; 0: it does not. */
-static uint64_t circle(struct weft__task *self, struct weft__task *owner, uint64_t own_turn)
+static bool has_to_read(const struct weft__task *task, const void *rwlock)
 {
-    uint64_t met = mix(self, own_turn), turn;
-    struct weft__task *task = owner;
-    for (int i = 0; i < HOPS && task; i++) {
-        if (task == self)
-            return met | 1;
-        if (!waits(task, &turn) || !load_acquire(&task->endless) || is_called_off(task, turn))
-            return 0;
-        struct weft__task *next = ahead(task);
-        if (next == WEFT__ITS_TASKS)
-            next = is_within(self, load_relaxed(&task->object)) ? self : NULL;
-        if (load_acquire(&task->wait) != turn)
-            return 0;
-        met ^= mix(task, turn);
-        task = next;
-    }
-    return 0;
+    uint32_t n = load_relaxed(&task->held);
+    for (uint32_t i = 0; i < n && i < WEFT__HOLDS; i++)
+        if (load_relaxed(&task->holds[i].what) == ((uintptr_t)rwlock | WEFT__HOLDS_READ))
+            return true;
+    return false;
 }
-
-/* -- what is said, and done ----------------------------------------------------------------------- */
 
 struct tasks {
     struct weft__task *first[SHOWN];
-    unsigned shown, count;
+    unsigned count;
 };
 
 static void add(struct tasks *tasks, struct weft__task *task)
 {
-    if (tasks->shown < SHOWN)
-        tasks->first[tasks->shown++] = task;
+    if (tasks->count < SHOWN)
+        tasks->first[tasks->count] = task;
     tasks->count++;
 }
+
+static unsigned shown(const struct tasks *tasks)
+{
+    return tasks->count < SHOWN ? tasks->count : SHOWN;
+}
+
+struct walk {
+    struct weft__task *self;
+    struct tasks way; /* from self on */
+    unsigned hops, forks;
+};
+
+static uint64_t through_readers(struct walk *walk, const void *rwlock, uint64_t met);
+
+/* From task on, does the way lead back to self? What it met, whatever the order; 0: it does not. */
+static uint64_t leads_back(struct walk *walk, struct weft__task *task, uint64_t met)
+{
+    uint64_t turn;
+    while (task && task != walk->self && walk->hops++ < HOPS && waits(task, &turn) &&
+           load_acquire(&task->endless) && !is_called_off(task, turn)) {
+        struct weft__task *next = ahead(task);
+        const void *object = load_relaxed(&task->object);
+        if (next == WEFT__ITS_TASKS)
+            next = is_within(walk->self, object) ? walk->self : NULL;
+        if (load_acquire(&task->wait) != turn)
+            return 0;
+        met ^= mix(task, turn);
+        add(&walk->way, task);
+        if (next == WEFT__ITS_READERS)
+            return through_readers(walk, object, met);
+        task = next;
+    }
+    return task == walk->self ? met | 1 : 0;
+}
+
+static uint64_t through_readers(struct walk *walk, const void *rwlock, uint64_t met)
+{
+    unsigned begun = walk->way.count;
+    uint64_t back = has_to_read(walk->self, rwlock) ? met | 1 : 0;
+    struct weft__task *task = walk->forks++ < FORKS ? load_acquire(&weft__stuck_readers) : NULL;
+    for (; task && !back && walk->hops++ < HOPS; task = load_acquire(&task->reader_next)) {
+        walk->way.count = begun;
+        if (task != walk->self && has_to_read(task, rwlock))
+            back = leads_back(walk, task, met);
+    }
+    walk->forks--;
+    return back;
+}
+
+/* From owner on. */
+static uint64_t circle(struct walk *walk, struct weft__task *self, struct weft__task *owner,
+                       uint64_t turn)
+{
+    *walk = (struct walk){ .self = self };
+    add(&walk->way, self);
+    return owner == WEFT__ITS_READERS
+               ? through_readers(walk, load_relaxed(&self->object), mix(self, turn))
+               : leads_back(walk, owner, mix(self, turn));
+}
+
+/* -- what is said, and done ----------------------------------------------------------------------- */
 
 static void tell_task(struct weft__task *task)
 {
@@ -135,34 +190,24 @@ static void tell_task(struct weft__task *task)
 
 static void tell(const struct tasks *tasks)
 {
-    for (unsigned i = 0; i < tasks->shown; i++)
+    for (unsigned i = 0; i < shown(tasks); i++)
         tell_task(tasks->first[i]);
-    if (tasks->shown < tasks->count)
-        weft__report("  and %u more\n", tasks->count - tasks->shown);
+    if (shown(tasks) < tasks->count)
+        weft__report("  and %u more\n", tasks->count - shown(tasks));
 }
 
 struct ring {
-    struct tasks members; /* from self on */
+    const struct tasks *members;
     unsigned steps, behind;
     struct weft__text names; /* of those behind */
 };
-
-static void gather(struct tasks *members, struct weft__task *self, struct weft__task *owner)
-{
-    add(members, self);
-    for (struct weft__task *t = owner; t && t != WEFT__ITS_TASKS && t != self; t = ahead(t)) {
-        add(members, t); /* through a group the way goes on at self */
-        if (members->count == HOPS)
-            break;
-    }
-}
 
 /* Who is in the circle, or waits for what a member waits for. */
 static bool belongs(const struct tasks *members, const struct weft__task *task, bool *member)
 {
     bool same = false;
     *member = false;
-    for (unsigned i = 0; i < members->shown; i++) {
+    for (unsigned i = 0; i < shown(members); i++) {
         *member |= task == members->first[i];
         same |= load_relaxed(&task->object) == load_relaxed(&members->first[i]->object);
     }
@@ -175,8 +220,8 @@ static void count_behind(struct weft__task *task, void *ctx)
     bool member;
     uint64_t turn;
     struct weft__task *at = task;
-    while (at && at != WEFT__ITS_TASKS && waits(at, &turn) && ring->steps++ < STEPS) {
-        if (!belongs(&ring->members, at, &member)) {
+    while (is_one(at) && waits(at, &turn) && ring->steps++ < STEPS) {
+        if (!belongs(ring->members, at, &member)) {
             at = ahead(at);
             continue;
         }
@@ -230,14 +275,14 @@ static bool is_news(uint64_t key)
 
 static void found(struct weft__task *self, struct weft__task *owner, uint64_t turn, uint64_t met)
 {
-    struct ring ring = { .steps = 0 };
-    const struct tasks *members = &ring.members;
+    struct walk walk;
+    const struct tasks *members = &walk.way;
     weft__spin_lock(&speaking);
-    if (circle(self, owner, turn) == met && is_news(met)) {
+    if (circle(&walk, self, owner, turn) == met && is_news(met)) {
+        struct ring ring = { .members = members };
         enum policy what = policy();
         bool refusable = false;
-        gather(&ring.members, self, owner);
-        for (unsigned i = 0; i < members->shown; i++)
+        for (unsigned i = 0; i < shown(members); i++)
             refusable |= (load_relaxed(&members->first[i]->wait) & 7) == WEFT__WAITING;
         told_about = self;
         told_turn = turn;
@@ -248,7 +293,7 @@ static void found(struct weft__task *self, struct weft__task *owner, uint64_t tu
         if (what == ABORT || !refusable)
             weft__bug("  %s\n", what == ABORT ? "WEFT_ON_DEADLOCK=abort" : "no call in it can fail");
         if (what == FAIL)
-            refuse_one(members->first, members->shown);
+            refuse_one(members->first, shown(members));
     }
     weft__spin_unlock(&speaking);
 }
@@ -259,11 +304,12 @@ static struct weft__task *child_that_waits_for(struct weft__task *self, uint64_t
     weft_group *group = (weft_group *)(uintptr_t)load_relaxed(&self->object);
     struct weft__task *child = NULL;
     unsigned looked = 0;
+    struct walk walk;
     if (load_relaxed(&group->_cancelled)) /* so are they all */
         return NULL;
     weft__word_lock(&group->_spin);
     for (struct weft__member *m = group->_children; m && !child && looked++ < HOPS; m = m->next)
-        if (m->task != self && circle(self, m->task, turn))
+        if (m->task != self && circle(&walk, self, m->task, turn))
             child = m->task;
     weft__word_unlock(&group->_spin);
     return child;
@@ -272,11 +318,12 @@ static struct weft__task *child_that_waits_for(struct weft__task *self, uint64_t
 void weft__deadlock_look(struct weft__task *self, struct weft__task *owner)
 {
     uint64_t turn, met;
+    struct walk walk;
     if (!waits(self, &turn) || ((turn & 7) == WEFT__WAITING && weft__is_cancelled(self)))
         return;
     if (owner == WEFT__ITS_TASKS && !(owner = child_that_waits_for(self, turn)))
         return;
-    if (unlikely((met = circle(self, owner, turn)) != 0))
+    if (unlikely((met = circle(&walk, self, owner, turn)) != 0))
         found(self, owner, turn, met);
 }
 

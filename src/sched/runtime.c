@@ -808,7 +808,7 @@ static void fork_child(void)
     weft__deque_fini(&weft__rt.injector);
     weft__rt.parked = weft__rt.spinning = weft__rt.visitors = 0;
     weft__rt.asleep = weft__rt.idle_helpers = weft__rt.jobs = weft__rt.outside_waits = 0;
-    weft__rt.host = weft__rt.rester = NULL;
+    weft__rt.host = weft__rt.rester = weft__stuck_readers = NULL;
     weft__rt.outside_started = weft__rt.outside_ended = 0;
     running = NULL;
     stop_runs = resting = 0;

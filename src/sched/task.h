@@ -104,8 +104,9 @@ struct weft__task {
     uint32_t slot;
     const char *reason; /* what it waits for, static text; for dumps */
     const void *object;
-    struct weft__task *blocker; /* see wait.h: who must come first; a group: WEFT__ITS_TASKS */
+    struct weft__task *blocker; /* see wait.h: who must come first; or WEFT__ITS_TASKS, _READERS */
     bool endless;               /* the wait has no deadline */
+    bool reads;                 /* it waits to read a rwlock */
     int64_t since;
     struct weft__timer timer;
 
@@ -122,6 +123,7 @@ struct weft__task {
     uint32_t held_room;    /* of held_more */
     uint32_t held_unnoted; /* for which there was no memory: nobody gives these on */
     struct weft__hold holds[WEFT__HOLDS], *held_more;
+    struct weft__task *reader_next, *reader_prev; /* in weft__stuck_readers */
     struct weft__defer *defers;
     struct weft__local_value *locals;
     struct weft__strand *strand; /* it runs on its stack: sched/strand.h; NULL: on its own */

@@ -114,11 +114,46 @@ void weft__give_way(struct weft__wait_queue q, struct weft__wait_node *node)
 void (*weft__wait_closes)(struct weft__task *self, struct weft__task *owner);
 bool (*weft__nothing_moves)(void);
 
+static weft__spin readers_spin;
+struct weft__task *weft__stuck_readers;
+
+static bool reads(const struct weft__task *self)
+{
+    for (uint32_t i = 0; i < self->held && i < WEFT__HOLDS; i++)
+        if ((self->holds[i].what & 7) == WEFT__HOLDS_READ)
+            return true;
+    return false;
+}
+
+static void readers_link(struct weft__task *self)
+{
+    weft__spin_lock(&readers_spin);
+    self->reader_prev = NULL;
+    store_relaxed(&self->reader_next, weft__stuck_readers);
+    if (weft__stuck_readers)
+        weft__stuck_readers->reader_prev = self;
+    store_release(&weft__stuck_readers, self);
+    weft__spin_unlock(&readers_spin);
+}
+
+static void readers_unlink(struct weft__task *self)
+{
+    weft__spin_lock(&readers_spin);
+    store_relaxed(self->reader_prev ? &self->reader_prev->reader_next : &weft__stuck_readers,
+                  self->reader_next);
+    if (self->reader_next)
+        self->reader_next->reader_prev = self->reader_prev;
+    weft__spin_unlock(&readers_spin);
+}
+
 int weft__wait_named(struct weft__task *self, uint64_t ticket, struct weft__task *owner,
                      weft_deadline deadline, const char *reason)
 {
     bool endless = deadline.ns == INT64_MAX && self->bound == INT64_MAX;
+    bool reader = endless && reads(self);
     store_relaxed(&self->reason, reason);
+    if (reader)
+        readers_link(self);
     if (owner == WEFT__ITS_TASKS && !self->held && !load_relaxed(&self->joiners)) {
         store_release(&self->endless, endless); /* nobody waits for it: it closes nothing */
     } else if (endless && weft__wait_closes) {
@@ -126,7 +161,10 @@ int weft__wait_named(struct weft__task *self, uint64_t ticket, struct weft__task
         (void)exchange_seq_cst(&self->endless, true);
         weft__wait_closes(self, owner);
     }
-    return weft__wait(self, ticket, deadline, reason, self->object);
+    int r = weft__wait(self, ticket, deadline, reason, self->object);
+    if (reader)
+        readers_unlink(self);
+    return r;
 }
 
 int weft__wait_behind(uint32_t *word, struct weft__wait_queue q, struct weft__wait_node *node,

@@ -218,8 +218,14 @@ static inline int weft__wait_on(uint32_t *word, struct weft__wait_queue q,
  * before it. */
 void weft__give_way(struct weft__wait_queue q, struct weft__wait_node *node);
 
-/* A task that waits for its group waits for each task in it. */
-#define WEFT__ITS_TASKS ((struct weft__task *)1)
+/* A task that waits for its group waits for each task in it; to write a rwlock that others read, for each
+ * of these. */
+#define WEFT__ITS_TASKS   ((struct weft__task *)1)
+#define WEFT__ITS_READERS ((struct weft__task *)2)
+
+/* Those who wait without end, for somebody whom they name, and read a rwlock: so a writer may wait for
+ * them. Read along reader_next by anyone; at worst something stale is found. */
+extern struct weft__task *weft__stuck_readers;
 
 /* Before the turn begins: what the wait is for. */
 static inline void weft__wait_names(struct weft__task *self, struct weft__task *blocker,

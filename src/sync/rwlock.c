@@ -74,7 +74,9 @@ static void let_in(weft_rwlock *rwlock, uint32_t word)
         *end = first;
         end = &first->next;
     }
-    weft__word_unlock_to(&rwlock->_word, word | (rwlock->_first ? WAITERS : 0u));
+    if (first && word >= READER) /* the writer ahead is no more */
+        store_relaxed(&first->node.task->blocker, WEFT__ITS_READERS);
+    weft__word_unlock_to(&rwlock->_word, word | (first ? WAITERS : 0u));
     while ((first = in)) { /* claimed: it stays until its task is ready */
         in = first->next;
         weft__ready(first->node.task);
@@ -88,16 +90,14 @@ static uint32_t settle(weft_rwlock *rwlock)
     return load_relaxed(&rwlock->_word) & ~(uint32_t)(WEFT__SPIN | WAITERS);
 }
 
-/* Whom a waiter names while a writer is inside: that one, or a writer ahead. Never a reader: it may have
- * left when others that came in with it have not. */
-static struct weft__task *blocked_by(const weft_rwlock *rwlock, bool reads)
+/* Whom a waiter names: the writer ahead of it, who waits or is inside; or all who read. Never one of
+ * those: it may have left when others that came in with it have not. */
+static struct weft__task *blocked_by(const weft_rwlock *rwlock, uint32_t word)
 {
     const struct waiter *last = rwlock->_last;
     if (!last)
-        return load_relaxed(&rwlock->_owner);
-    if (!last->reads)
-        return last->node.task;
-    return reads ? load_relaxed(&last->node.task->blocker) : NULL;
+        return word & WRITER ? load_relaxed(&rwlock->_owner) : WEFT__ITS_READERS;
+    return last->reads ? load_relaxed(&last->node.task->blocker) : last->node.task;
 }
 
 static cold int acquire_slowly(weft_rwlock *rwlock, struct weft__task *self, bool reads,
@@ -114,11 +114,15 @@ static cold int acquire_slowly(weft_rwlock *rwlock, struct weft__task *self, boo
         return word & LOST ? WEFT_RECOVERED : 0;
     }
     struct waiter waiter = { .place = place, .reads = reads };
-    struct weft__task *blocker = word & WRITER ? blocked_by(rwlock, reads) : NULL;
-    struct weft__task *owner = blocker ? load_relaxed(&rwlock->_owner) : NULL;
+    struct weft__task *blocker = blocked_by(rwlock, word);
+    struct weft__task *owner = word & WRITER ? load_relaxed(&rwlock->_owner)
+                               : reads       ? blocker
+                                             : WEFT__ITS_READERS;
+    store_relaxed(&self->reads, reads);
     store_relaxed(&rwlock->_word, load_relaxed(&rwlock->_word) | WAITERS);
     int r = weft__wait_behind(&rwlock->_word, queue(rwlock), &waiter.node, self, blocker, owner,
                               deadline, reads ? "rwlock (read)" : "rwlock (write)", rwlock);
+    store_relaxed(&self->reads, false);
     if (r < 0) {
         let_in(rwlock, settle(rwlock));
         return r;
