@@ -886,6 +886,7 @@ static int quit_self(void *arg)
 
 static void run_and_quit(void *arg)
 {
+    signal(SIGQUIT, SIG_DFL); /* a shell's background jobs ignore it */
     CHECK_EQ(weft_run(quit_self, arg), 0);
 }
 
