@@ -176,11 +176,18 @@ static uint64_t circle(struct walk *walk, struct weft__task *self, struct weft__
 
 /* -- what is said, and done ----------------------------------------------------------------------- */
 
-static void tell_task(struct weft__task *task)
+/* still: nothing moves, so a select's frame can be read. */
+static void tell_task(struct weft__task *task, bool still)
 {
+    const struct weft__queued *queued = still ? task->queued : NULL;
     char text[512];
     weft__describe(task, false, text, sizeof text);
     weft__report("  %s\n", text);
+    if (queued && queued->tell) {
+        struct weft__text cases = { text, sizeof text, 0 };
+        queued->tell(queued, &cases);
+        weft__report("    for any of: %s\n", text);
+    }
     uint32_t n = load_relaxed(&task->held);
     for (uint32_t i = 0; i < n && i < WEFT__HOLDS; i++) {
         weft__hold_tell(&task->holds[i], &(struct weft__text){ text, sizeof text, 0 });
@@ -188,10 +195,10 @@ static void tell_task(struct weft__task *task)
     }
 }
 
-static void tell(const struct tasks *tasks)
+static void tell(const struct tasks *tasks, bool still)
 {
     for (unsigned i = 0; i < shown(tasks); i++)
-        tell_task(tasks->first[i]);
+        tell_task(tasks->first[i], still);
     if (shown(tasks) < tasks->count)
         weft__report("  and %u more\n", tasks->count - shown(tasks));
 }
@@ -288,7 +295,7 @@ static void found(struct weft__task *self, struct weft__task *owner, uint64_t tu
         told_turn = turn;
         weft__report("weft: DEADLOCK: %u tasks wait in a circle, each for what the next one has\n",
                      members->count);
-        tell(members);
+        tell(members, false);
         tell_behind(&ring);
         if (what == ABORT || !refusable)
             weft__bug("  %s\n", what == ABORT ? "WEFT_ON_DEADLOCK=abort" : "no call in it can fail");
@@ -360,7 +367,7 @@ bool weft__deadlock_of_all(void)
         enum policy what = policy();
         weft__report("weft: DEADLOCK: everything waits, and nothing can wake it: %u tasks\n",
                      all.waiters.count);
-        tell(&all.waiters);
+        tell(&all.waiters, true);
         if (what == ABORT)
             weft__bug("  WEFT_ON_DEADLOCK=abort\n");
         acted = what == FAIL && all.refusable && refuse_one(&all.refusable, 1);

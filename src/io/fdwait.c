@@ -455,6 +455,7 @@ static int attempt(struct weft_case *c)
 struct weft_case weft_on_fd(int fd, int events)
 {
     static const struct weft__case_ops ops = {
+        .name = "descriptor",
         .attempt = attempt,
         .blocked = weft__fd_case_blocked,
         .left = weft__fd_case_left,

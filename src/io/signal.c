@@ -119,6 +119,7 @@ static int attempt(struct weft_case *c)
 struct weft_case weft_on_signal(weft_signal *signal)
 {
     static const struct weft__case_ops ops = {
+        .name = "signal",
         .attempt = attempt,
         .blocked = weft__fd_case_blocked,
         .left = weft__fd_case_left,

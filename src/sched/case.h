@@ -8,6 +8,7 @@
 #include "sched/wait.h"
 
 struct weft__case_ops {
+    const char *name; /* what it waits for, in a report */
     /* The object's own call with weft_at_once(): -ETIMEDOUT, or its result. */
     int (*attempt)(struct weft_case *c);
     /* With the spin bit held, before a node is queued: is there still nothing to be had? */

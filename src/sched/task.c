@@ -165,7 +165,9 @@ static bool join_blocked(struct weft_case *c, struct weft__task *self)
 
 struct weft_case weft_on_task(weft_task task, struct weft_exit *out)
 {
-    static const struct weft__case_ops ops = { .attempt = join_attempt, .blocked = join_blocked };
+    static const struct weft__case_ops ops = { .name = "join",
+                                               .attempt = join_attempt,
+                                               .blocked = join_blocked };
     return task.id ? (struct weft_case){ ._ops = &ops, ._value = out, ._detail = task.id }
                    : (struct weft_case){ 0 };
 }

@@ -61,7 +61,9 @@ static int sleep_attempt(struct weft_case *c)
 
 struct weft_case weft_on_time(weft_deadline when)
 {
-    static const struct weft__case_ops ops = { .attempt = sleep_attempt, .when = sleep_when };
+    static const struct weft__case_ops ops = { .name = "sleep",
+                                               .attempt = sleep_attempt,
+                                               .when = sleep_when };
     return (struct weft_case){ ._ops = &ops, ._detail = (uint64_t)when.ns };
 }
 
@@ -109,6 +111,8 @@ static int ticker_attempt(struct weft_case *c)
 
 struct weft_case weft_on_ticker(weft_ticker *ticker)
 {
-    static const struct weft__case_ops ops = { .attempt = ticker_attempt, .when = ticker_when };
+    static const struct weft__case_ops ops = { .name = "ticker",
+                                               .attempt = ticker_attempt,
+                                               .when = ticker_when };
     return ticker ? (struct weft_case){ ._ops = &ops, ._on = ticker } : (struct weft_case){ 0 };
 }

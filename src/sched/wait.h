@@ -15,6 +15,7 @@
 
 #include <errno.h>
 
+#include "base/report.h"
 #include "sched/solo.h"
 #include "sched/task.h"
 
@@ -169,7 +170,9 @@ static inline void weft__node_unlink(struct weft__wait_queue q, struct weft__wai
 struct weft__queued {
     struct weft__wait_queue queue;
     struct weft__wait_node *node;
-    void (*lost)(struct weft__queued *queued); /* several nodes: who takes them out; NULL: the one */
+    /* Several nodes: who takes them out, and says what they wait for, while nothing moves. NULL: the one. */
+    void (*lost)(struct weft__queued *queued);
+    void (*tell)(const struct weft__queued *queued, struct weft__text *out);
 };
 
 static inline void weft__queued_begin(struct weft__queued *queued, struct weft__task *self,
@@ -177,7 +180,7 @@ static inline void weft__queued_begin(struct weft__queued *queued, struct weft__
 {
     if (likely(weft__is_coroutine(self)))
         return;
-    *queued = (struct weft__queued){ queue, node, NULL };
+    *queued = (struct weft__queued){ .queue = queue, .node = node };
     self->queued = queued;
 }
 

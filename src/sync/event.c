@@ -71,7 +71,9 @@ static bool blocked(struct weft_case *c, struct weft__task *self)
 
 struct weft_case weft_on_event(weft_event *event)
 {
-    static const struct weft__case_ops ops = { .attempt = attempt, .blocked = blocked };
+    static const struct weft__case_ops ops = { .name = "event",
+                                               .attempt = attempt,
+                                               .blocked = blocked };
     return event ? weft__case(&ops, event, NULL, 0, &event->_word, queue(event))
                  : (struct weft_case){ 0 };
 }

@@ -72,7 +72,9 @@ static bool blocked(struct weft_case *c, struct weft__task *self)
 
 struct weft_case weft_on_lock_at(weft_lock *lock, const char *place)
 {
-    static const struct weft__case_ops ops = { .attempt = attempt, .blocked = blocked };
+    static const struct weft__case_ops ops = { .name = "lock",
+                                               .attempt = attempt,
+                                               .blocked = blocked };
     return lock ? weft__case(&ops, lock, (void *)(uintptr_t)place, 0, &lock->_word, queue(lock))
                 : (struct weft_case){ 0 };
 }

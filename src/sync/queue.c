@@ -461,19 +461,25 @@ static inline struct weft_case on_put(const struct weft__case_ops *ops, weft_que
 
 struct weft_case weft_on_put(weft_queue *queue, const void *value, size_t size)
 {
-    static const struct weft__case_ops ops = { .attempt = put_attempt, .blocked = put_blocked };
+    static const struct weft__case_ops ops = { .name = "put",
+                                               .attempt = put_attempt,
+                                               .blocked = put_blocked };
     return on_put(&ops, queue, value, size, 0);
 }
 
 struct weft_case weft_on_put_at(weft_queue *queue, const void *value, size_t size, int64_t priority)
 {
-    static const struct weft__case_ops ops = { .attempt = put_at_attempt, .blocked = put_blocked };
+    static const struct weft__case_ops ops = { .name = "put",
+                                               .attempt = put_at_attempt,
+                                               .blocked = put_blocked };
     return on_put(&ops, queue, value, size, priority);
 }
 
 struct weft_case weft_on_get(weft_queue *queue, void *out, size_t size)
 {
-    static const struct weft__case_ops ops = { .attempt = get_attempt, .blocked = get_blocked };
+    static const struct weft__case_ops ops = { .name = "get",
+                                               .attempt = get_attempt,
+                                               .blocked = get_blocked };
     return queue ? weft__case(&ops, queue, out, size, &queue->_word, getters(queue))
                  : (struct weft_case){ 0 };
 }

@@ -120,11 +120,20 @@ static void lost(struct weft__queued *base)
     }
 }
 
+static void tell(const struct weft__queued *base, struct weft__text *out)
+{
+    const struct queued *queued = container_of(base, const struct queued, base);
+    for (size_t i = 0; i < queued->n; i++)
+        if (queued->on[i]._ops)
+            weft__text_add(out, "%s%s %p", out->size ? ", " : "", queued->on[i]._ops->name,
+                           queued->on[i]._on);
+}
+
 /* One turn. The number of the case that was handed over; -ETIMEDOUT, -ECANCELED; -EAGAIN: look again. */
 static int turn(struct weft_case *on, size_t n, struct weft__task *self, weft_deadline deadline)
 {
     const struct weft__case_ops *outside = NULL;
-    struct queued here = { { .lost = lost }, on, n };
+    struct queued here = { { .lost = lost, .tell = tell }, on, n };
     int r = -EAGAIN;
     uint64_t ticket = weft__wait_begin(self);
     self->queued = &here.base;

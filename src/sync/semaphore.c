@@ -50,7 +50,9 @@ static bool blocked(struct weft_case *c, struct weft__task *self)
 
 struct weft_case weft_on_semaphore(weft_semaphore *sem)
 {
-    static const struct weft__case_ops ops = { .attempt = attempt, .blocked = blocked };
+    static const struct weft__case_ops ops = { .name = "semaphore",
+                                               .attempt = attempt,
+                                               .blocked = blocked };
     return sem ? weft__case(&ops, sem, NULL, 0, &sem->_word, queue(sem)) : (struct weft_case){ 0 };
 }
 

@@ -279,6 +279,37 @@ TEST_EACH_KIND(nothing_can_wake_a_queue_without_producers)
     CHECK_SAYS(said, "'hungry'");
 }
 
+static weft_event never_set = WEFT_EVENT_INIT;
+
+static int select_forever(void *arg)
+{
+    long v;
+    struct weft_case on[] = { weft_on_get(&queue, &v, sizeof v), weft_on_event(NULL),
+                              weft_on_event(&never_set) };
+    *(int *)arg = weft_select(on, 3, weft_never());
+    return 0;
+}
+
+TEST_EACH_KIND(a_select_that_nothing_can_wake_says_what_it_waits_for)
+{
+    weft_group g;
+    int chose = 0;
+    char cases[100];
+    kind = t->kind;
+    ALL_THREADS_ARE_KNOWN();
+    listen_for("fail");
+    CHECK_OK(weft_queue_init(&queue, slots, 1, sizeof *slots, 0));
+    CHECK_OK(weft_group_init(&g, 0));
+    spawn(&g, "chooser", select_forever, &chose);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_ERR(chose, -EDEADLK);
+    CHECK_EQ(reports, 1);
+    snprintf(cases, sizeof cases, "for any of: get %p, event %p\n", (void *)&queue,
+             (void *)&never_set);
+    CHECK_SAYS(said, "'chooser'");
+    CHECK_SAYS(said, cases);
+}
+
 static int leave_one_behind(void *arg)
 {
     struct weft_spawn more = { .size = sizeof more, .name = "left" };
