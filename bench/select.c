@@ -1,15 +1,9 @@
 /* Question: what does waiting for the first of several cost, when two can be had, and when neither can?
  * Two queues with a value in each; ping-pong over two queues without slots, each get beside one from a
  * queue into which nobody puts; one worker. */
-#include "ours.h"
+#include "pingpong.h"
 
-static weft_queue to, from, never;
-static long hops;
-
-static void put(weft_queue *queue, long v)
-{
-    bench_check(weft_queue_put(queue, &v, sizeof v, weft_never()) == 0, "put");
-}
+static weft_queue never;
 
 static void ready(long steps)
 {
@@ -38,32 +32,10 @@ static long get(weft_queue *queue)
     return v;
 }
 
-static int echo(void *arg)
-{
-    (void)arg;
-    for (long i = 0; i < hops / 2; i++)
-        put(&from, get(&to));
-    return 0;
-}
-
-static void pingpong(long steps)
-{
-    weft_group other;
-    hops = steps;
-    weft_group_init(&other, 0);
-    weft_group_spawn(&other, WEFT_COROUTINE, echo, NULL);
-    for (long v = 0; v < hops / 2; v++) {
-        put(&to, v);
-        bench_check(get(&from) == v, "value");
-    }
-    must(weft_group_wait(&other, weft_never()), "wait");
-}
-
 static int ask(void *arg)
 {
     (void)arg;
-    must(weft_queue_init(&to, NULL, 0, sizeof(long), 0), "queue");
-    must(weft_queue_init(&from, NULL, 0, sizeof(long), 0), "queue");
+    pingpong_begin();
     must(weft_queue_init(&never, NULL, 0, sizeof(long), 0), "queue");
     bench("select_ready", BENCH_CPU, ready);
     bench("select_hop", BENCH_CPU, pingpong);
