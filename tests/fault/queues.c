@@ -1,17 +1,6 @@
 /* The n-th allocation of a queue that grows and shrinks fails, n = 1, 2, ... until none does: such a put
  * puts nothing, a get never fails, and nothing is lost. */
-#include "test.h"
-
-#include <weft.h>
-
-#include "base/alloc.h"
-
-static long left;
-
-static bool count_down(void)
-{
-    return --left == 0;
-}
+#include "failing.h"
 
 static void fill_and_drain(unsigned order, uint32_t batch)
 {
@@ -39,14 +28,14 @@ TEST_REAL(a_queue_without_memory_loses_nothing, "failing allocations")
 {
     static const unsigned orders[] = { WEFT_FIFO, WEFT_LIFO, WEFT_PRIORITY };
     CHECK_NE(weft_task_self().id, 0); /* the thread's record is there */
-    weft__alloc_fault = count_down;
+    weft__alloc_fault = alloc_fault;
     for (size_t o = 0; o < 3; o++)
         for (uint32_t batch = 1; batch <= 8; batch += 7) {
             long n = 0;
             do {
-                left = ++n;
+                countdown = ++n;
                 fill_and_drain(orders[o], batch);
-            } while (left <= 0);
+            } while (countdown == 0);
             CHECK_GT(n, 10);
         }
 }

@@ -1,30 +1,6 @@
 /* The n-th allocation and the n-th system call fail, n = 1, 2, ... until none does: clean errors, no
  * hang, and nothing that was counted is left. */
-#include "test.h"
-
-#include <errno.h>
-#include <sys/syscall.h>
-#include <weft.h>
-
-#include "base/alloc.h"
-#include "base/base.h"
-#include "base/sys.h"
-
-static long left;
-static bool hit;
-
-static bool count_down(void)
-{
-    if (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) != 0)
-        return false;
-    hit = true;
-    return true;
-}
-
-static bool fail_alloc(void)
-{
-    return count_down();
-}
+#include "failing.h"
 
 /* Sleeps and wakes have no error that a caller could see. */
 static long fail_call(long nr)
@@ -45,7 +21,7 @@ static long fail_call(long nr)
     };
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
         if (nr == errors[i].nr)
-            return count_down() ? errors[i].error : 0;
+            return is_the_one() ? errors[i].error : 0;
     return 0;
 }
 
@@ -173,16 +149,14 @@ static int scenario(void *arg)
 static void rounds(void)
 {
     for (long n = 1;; n++) {
-        hit = false;
-        __atomic_store_n(&left, n, __ATOMIC_RELAXED);
+        __atomic_store_n(&countdown, n, __ATOMIC_RELEASE);
         CHECK(is_clean(scenario(NULL)));
         CHECK(is_clean(weft_run(scenario, NULL)));
         CHECK_EQ(weft_stop(weft_after(10 * WEFT_SEC)), 0);
         CHECK(is_clean(weft_run(scenario, NULL)));
         CHECK_EQ(weft_stop(weft_after(10 * WEFT_SEC)), 0);
-        if (!hit)
+        if (__atomic_exchange_n(&countdown, 0, __ATOMIC_ACQ_REL) > 0)
             return;
-        __atomic_store_n(&left, 0, __ATOMIC_RELAXED);
         CHECK_EQ(scenario(NULL), 0); /* and after a failure all is as before */
         CHECK_EQ(weft_stop(weft_after(10 * WEFT_SEC)), 0);
     }
@@ -190,7 +164,7 @@ static void rounds(void)
 
 TEST_REAL_LONG(every_allocation_may_fail, "many runtimes", 120)
 {
-    __atomic_store_n(&weft__alloc_fault, fail_alloc, __ATOMIC_RELEASE);
+    __atomic_store_n(&weft__alloc_fault, alloc_fault, __ATOMIC_RELEASE);
     rounds();
 }
 

@@ -1,65 +1,45 @@
 /* TLS when memory and system calls fail: each end closes with a clean error or did its work, nothing is lost and
  * afterwards everything works. The n-th failure is tried for growing n until none is left; of OpenSSL's thousands
  * of allocations, the later ones with gaps. */
-#include <dirent.h>
-#include <errno.h>
 #include <openssl/crypto.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <weft.h>
-#include "base/sys.h"
-#include "test.h"
+#include "failing.h"
 
 #define REAL "sockets and certificates"
-#define SOON weft_after(10 * WEFT_SEC)
 
-static long countdown; /* what fails; 0 nothing */
-static char failed[64];
-static int choice; /* which of the errors a call may have */
 static weft_tls_context *server_context, *client_context;
 static struct weft_tls_options server_options = { .size = sizeof server_options,
                                                   .flags = WEFT_TLS_SERVER };
 static struct weft_tls_options client_options = { .size = sizeof client_options };
 
-static bool is_the_one(void)
+/* Of the connection itself; the test's own beginnings succeed. */
+static long transfer_fault(long nr)
 {
-    return __atomic_load_n(&countdown, __ATOMIC_RELAXED) > 0 &&
-           __atomic_sub_fetch(&countdown, 1, __ATOMIC_ACQ_REL) == 0;
-}
-
-static long fault(long nr)
-{
-    static const struct {
-        long nr;
-        short errors[2];
-    } faults[] = {
-        { SYS_sendto, { ECONNRESET, EINTR } },  { SYS_recvfrom, { ECONNRESET, EINTR } },
-        { SYS_sendmsg, { ECONNRESET, EINTR } }, { SYS_recvmsg, { ECONNRESET, EINTR } },
-        { SYS_preadv2, { EIO, EINTR } },        { SYS_openat2, { EMFILE, EINTR } },
-        { SYS_epoll_ctl, { ENOMEM, ENOSPC } },
-    };
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        if (faults[i].nr == nr && is_the_one()) {
-            snprintf(failed, sizeof failed, "call %ld, error %d", nr, faults[i].errors[choice]);
-            return -faults[i].errors[choice];
-        }
-    return 0;
+    switch (nr) {
+    case SYS_sendto:
+    case SYS_recvfrom:
+    case SYS_sendmsg:
+    case SYS_recvmsg:
+    case SYS_preadv2:
+    case SYS_openat2:
+    case SYS_epoll_ctl: return fault(nr);
+    default: return 0;
+    }
 }
 
 static void *allocate(size_t size, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return is_the_one() ? NULL : malloc(size);
+    return alloc_fault() ? NULL : malloc(size);
 }
 
 static void *resize(void *block, size_t size, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return is_the_one() ? NULL : realloc(block, size);
+    return alloc_fault() ? NULL : realloc(block, size);
 }
 
 static void let_go(void *block, const char *file, int line)
@@ -67,16 +47,6 @@ static void let_go(void *block, const char *file, int line)
     (void)file;
     (void)line;
     free(block);
-}
-
-static int descriptors(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
 }
 
 /* -- two ends -------------------------------------------------------------------------------------------- */
@@ -106,7 +76,8 @@ static int talk(void *arg)
     if (e->whole && r != 0)
         FAIL("%s: %zd, %s", e->server ? "server" : "client", r, weft_why());
     if (r == -ETIMEDOUT || r == -EAGAIN || r == -EINTR)
-        FAIL("%s: %zd at %s after %s", e->server ? "server" : "client", r, where, failed);
+        FAIL("%s: %zd at %s after call %ld, error %d", e->server ? "server" : "client", r, where,
+             failed_nr, choice);
     weft_tls_fini(&tls);
     CHECK_OK(weft_close(e->fd));
     return 0;
@@ -163,7 +134,7 @@ static void prepare(struct test *t)
     CHECK_OK(weft_tls_context_new(&client_context, &client_options));
 }
 
-static void fail_each(void (*scenario)(bool whole))
+static void fail_many(void (*scenario)(bool whole))
 {
     long tried = 0;
     scenario(true);
@@ -183,9 +154,9 @@ static void fail_each(void (*scenario)(bool whole))
 static void fail_calls(struct test *t, void (*scenario)(bool whole))
 {
     prepare(t);
-    __atomic_store_n(&weft__sys_fault, fault, __ATOMIC_RELEASE);
+    __atomic_store_n(&weft__sys_fault, transfer_fault, __ATOMIC_RELEASE);
     for (choice = 0; choice < 2; choice++)
-        fail_each(scenario);
+        fail_many(scenario);
     __atomic_store_n(&weft__sys_fault, NULL, __ATOMIC_RELEASE);
 }
 
@@ -203,12 +174,12 @@ TEST_REAL_LONG(connections_survive_failing_allocations, REAL, 60)
 {
     CHECK_EQ(CRYPTO_set_mem_functions(allocate, resize, let_go), 1);
     prepare(t);
-    fail_each(two_ends);
+    fail_many(two_ends);
 }
 
 TEST_REAL_LONG(contexts_survive_failing_allocations, REAL, 60)
 {
     CHECK_EQ(CRYPTO_set_mem_functions(allocate, resize, let_go), 1);
     prepare(t);
-    fail_each(two_contexts);
+    fail_many(two_contexts);
 }
