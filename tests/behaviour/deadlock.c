@@ -146,11 +146,10 @@ static int hold_and_wait(void *arg)
 {
     weft_group g;
     CHECK_EQ(weft_lock_acquire(&locks[0], weft_never()), 0);
-    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_OK(weft_group_init(&g, arg ? WEFT_FORK : 0));
     spawn(&g, "child", want, &locks[0]);
     weft_group_wait(&g, weft_never());
     CHECK_EQ(weft_lock_release(&locks[0]), 0);
-    (void)arg;
     return 0;
 }
 
@@ -216,6 +215,62 @@ TEST_EACH_KIND(a_circle_through_a_crowd_whose_first_gave_up)
         FAIL("%d refused:\n%s", refused, said);
     CHECK_EQ(reports, 1);
     CHECK_SAYS(said, "stuck behind them: 1: 'stayer'");
+}
+
+static weft_once once = WEFT_ONCE_INIT;
+
+static int wait_inside(void *arg)
+{
+    (void)arg;
+    STORE(ready, 1);
+    return want(&locks[0]);
+}
+
+static int run_once(void *arg)
+{
+    (void)arg;
+    return weft_once_run(&once, wait_inside, NULL, weft_never()) < 0 ? -EIO : 0;
+}
+
+static int hold_and_run_once(void *arg)
+{
+    CHECK_EQ(weft_lock_acquire(&locks[0], weft_never()), 0);
+    weft_event_set(&go);
+    UNTIL(LOAD(ready));
+    int r = weft_once_run(&once, wait_inside, NULL, weft_never());
+    if (r == -EDEADLK)
+        ADD(refused, 1);
+    CHECK_EQ(weft_lock_release(&locks[0]), 0);
+    (void)arg;
+    return 0;
+}
+
+TEST_EACH_KIND(a_once_that_waits_for_who_waits_for_it)
+{
+    weft_group g;
+    kind = t->kind;
+    listen_for("fail");
+    CHECK_OK(weft_group_init(&g, 0));
+    spawn(&g, "wants it done", hold_and_run_once, NULL);
+    CHECK_EQ(weft_event_wait(&go, weft_never()), 0);
+    spawn(&g, "does it", run_once, NULL);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(refused, 1);
+    CHECK_EQ(reports, 1);
+    CHECK_SAYS(said, "waits for once");
+    CHECK_SAYS(said, "holds once 0x");
+}
+
+TEST_EACH_KIND(a_child_of_a_fork_group_that_wants_what_its_waiter_holds)
+{
+    weft_group g;
+    kind = t->kind;
+    listen_for("fail");
+    CHECK_OK(weft_group_init(&g, 0));
+    spawn(&g, "parent", hold_and_wait, &g);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(refused, 1); /* by a report, or at once where the child ran as its waiter's call */
+    CHECK_LE(reports, 1);
 }
 
 static int bounded(void *arg)

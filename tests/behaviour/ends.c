@@ -756,6 +756,116 @@ TEST_EACH_KIND_REAL(a_forked_child_waits_for_nobody, "processes")
     }
 }
 
+static weft_rlock rlock = WEFT_RLOCK_INIT;
+static weft_rwlock written = WEFT_RWLOCK_INIT, read_often = WEFT_RWLOCK_INIT;
+static weft_once once = WEFT_ONCE_INIT;
+static weft_barrier barrier;
+
+static int want_rlock(void *arg)
+{
+    (void)arg;
+    weft_with_rlock(&rlock) {
+    }
+    return 0;
+}
+
+static int want_to_read(void *arg)
+{
+    (void)arg;
+    weft_with_read(&written) {
+    }
+    return 0;
+}
+
+static int want_to_write(void *arg)
+{
+    (void)arg;
+    weft_with_write(&read_often) {
+    }
+    return 0;
+}
+
+static int want_once(void *arg)
+{
+    return weft_once_run(&once, wait_for_flag, arg, weft_never());
+}
+
+static int take_a_unit(void *arg)
+{
+    CHECK_EQ(weft_semaphore_acquire(&units, weft_never()), 0);
+    CHECK_EQ(wait_for_flag(arg), 0);
+    CHECK_OK(weft_semaphore_release(&units, 1));
+    return 0;
+}
+
+static int meet(void *arg)
+{
+    int r = weft_barrier_wait(&barrier, weft_never());
+    (void)arg;
+    return r < 0 ? r : 0;
+}
+
+/* The forking thread holds all but the once, which a lost task ran, and a unit, which one has taken. */
+static void go_on_alone(void)
+{
+    weft_rlock_leave(&rlock);
+    CHECK_EQ(weft_rlock_acquire(&rlock, weft_at_once()), 0);
+    weft_rlock_leave(&rlock);
+    weft_rwlock_leave(&written);
+    CHECK_EQ(weft_rwlock_acquire_write(&written, weft_at_once()), 0);
+    weft_rwlock_leave(&written);
+    weft_rwlock_leave(&read_often);
+    CHECK_EQ(weft_rwlock_acquire_write(&read_often, weft_at_once()), 0);
+    weft_rwlock_leave(&read_often);
+    CHECK_EQ(weft_once_run(&once, give, (void *)4, weft_never()), 4);
+    CHECK_ERR(weft_semaphore_acquire(&units, weft_at_once()), -ETIMEDOUT); /* nobody gives it back */
+    CHECK_OK(weft_semaphore_release(&units, 1));
+    CHECK_EQ(weft_semaphore_acquire(&units, weft_at_once()), 0);
+    CHECK_ERR(weft_barrier_wait(&barrier, weft_never()), -EPIPE); /* the other one is not here */
+    weft_barrier_fini(&barrier);
+    weft_semaphore_fini(&units);
+    weft_once_fini(&once);
+    weft_rwlock_fini(&read_often);
+    weft_rwlock_fini(&written);
+    weft_rlock_fini(&rlock);
+}
+
+TEST_EACH_KIND_REAL(a_forked_child_has_nobody_waiting_for_any_lock, "processes")
+{
+    FORKS_AMONG_THREADS();
+    static weft_fn *const fns[] = { want_once,  want_once,    take_a_unit,   take_a_unit,
+                                    want_rlock, want_to_read, want_to_write, meet };
+    static const char *const reasons[] = { "event", "once",          "event",          "semaphore",
+                                           "rlock", "rwlock (read)", "rwlock (write)", "barrier" };
+    weft_group g;
+    CHECK_OK(weft_semaphore_init(&units, 1, 0, 0));
+    CHECK_OK(weft_barrier_init(&barrier, 2, NULL, NULL, 0));
+    CHECK_OK(weft_group_init(&g, 0));
+    weft_rlock_enter(&rlock);
+    weft_rwlock_enter_write(&written);
+    weft_rwlock_enter_read(&read_often);
+    for (size_t i = 0; i < sizeof fns / sizeof *fns; i++) {
+        weft_task task;
+        struct weft_spawn more = { .size = sizeof more, .task = &task };
+        CHECK_EQ(weft_group_spawn_with(&g, t->kind, fns[i], NULL, &more), 0);
+        UNTIL(waits_for(task, reasons[i]));
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        go_on_alone();
+        exit(0);
+    }
+    wait_for_child(pid);
+    weft_rwlock_leave(&read_often);
+    weft_rwlock_leave(&written);
+    weft_rlock_leave(&rlock);
+    weft_event_set(&flag);
+    CHECK_EQ(meet(NULL), 0);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
 static void *signal_on(void *arg)
 {
     while (!LOAD(busy))
