@@ -8,15 +8,21 @@
 #include "base/sys.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 weft__sys_fault_fn *weft__sys_fault;
@@ -376,6 +382,143 @@ void weft__sys_exit_now(int status)
 void weft__sys_abort(void)
 {
     abort();
+}
+
+/* -- processes -------------------------------------------------------------------------------- */
+
+int weft__sys_fork(void)
+{
+    long fault = weft__sys_fault ? weft__sys_fault(SYS_clone) : 0;
+    if (fault < 0)
+        return (int)fault;
+    int saved = errno, pid = fork(), r = pid < 0 ? -errno : pid;
+    errno = saved;
+    return r;
+}
+
+#ifdef __x86_64__
+/* Libc's fork asks for SIGCHLD, and none of its books would be right without it. So its one system call is
+ * caught, as Wine catches those of Windows programs (Syscall User Dispatch, Linux 5.11), and made anew with
+ * exit signal 0. All others that it makes meanwhile go through. The kernel does not hand the dispatch on to the
+ * child. Signal frames are left by a system call too, which must not be caught: hence a restorer of our own. */
+static volatile char dispatch; /* the kernel looks here at each system call of the thread */
+
+__asm__(".text\n.type weft__sys_restorer, @function\n"
+        "weft__sys_restorer:\n\tmov $15, %eax\n\tsyscall\n\tnop\n\tnop\n");
+void weft__sys_restorer(void) __attribute__((visibility("hidden")));
+
+static void caught(int signo, siginfo_t *info, void *context)
+{
+    greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
+    (void)signo;
+    dispatch = 0;
+    if (info->si_syscall == SYS_clone) {
+        struct clone_args args = {
+            .flags = (uint64_t)reg[REG_RDI] & ~(uint64_t)0xff,
+            .parent_tid = (uint64_t)reg[REG_RDX],
+            .child_tid = (uint64_t)reg[REG_R10],
+        };
+        reg[REG_RAX] = kernel(SYS_clone3, (long)&args, sizeof args, 0, 0, 0, 0);
+        return;
+    }
+    reg[REG_RAX] = kernel(info->si_syscall, reg[REG_RDI], reg[REG_RSI], reg[REG_RDX], reg[REG_R10],
+                          reg[REG_R8], reg[REG_R9]);
+    dispatch = 1;
+}
+
+int weft__sys_fork_silent(void)
+{
+    struct {
+        void (*handler)(int, siginfo_t *, void *);
+        unsigned long flags;
+        void (*restorer)(void);
+        uint64_t mask;
+    } mine = { caught, SA_SIGINFO | 0x04000000 /* SA_RESTORER */, weft__sys_restorer, 0 }, old;
+    long r = WEFT__SYS4(SYS_rt_sigaction, SIGSYS, &mine, &old, 8);
+    if (r < 0)
+        return (int)r;
+    r = WEFT__SYS5(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, weft__sys_restorer, 16, &dispatch);
+    if (r == 0) {
+        dispatch = 1;
+        r = weft__sys_fork();
+        dispatch = 0;
+        kernel(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0, 0);
+    } else {
+        r = -ENOTSUP;
+    }
+    kernel(SYS_rt_sigaction, SIGSYS, (long)&old, 0, 8, 0, 0);
+    return (int)r;
+}
+#else
+int weft__sys_fork_silent(void)
+{
+    return -ENOTSUP;
+}
+#endif
+
+int weft__sys_clone_sibling(int *pid)
+{
+    void *tid = NULL, *robust = NULL;
+    size_t size = 0;
+    if (WEFT__SYS2(SYS_prctl, PR_GET_TID_ADDRESS, &tid) < 0 || !tid ||
+        WEFT__SYS3(SYS_get_robust_list, 0, &robust, &size) < 0)
+        return -ENOTSUP;
+    struct clone_args args = {
+        .flags = CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
+        .parent_tid = (uintptr_t)pid,
+        .child_tid = (uintptr_t)tid,
+    };
+    long r = WEFT__SYS2(SYS_clone3, &args, sizeof args);
+    if (r == 0)
+        kernel(SYS_set_robust_list, (long)robust, (long)size, 0, 0, 0, 0);
+    return (int)r;
+}
+
+int weft__sys_collect(int pidfd, int *code, int *status)
+{
+    siginfo_t info = { .si_pid = 0 };
+    long r = WEFT__SYS5(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | WNOHANG | __WALL, NULL);
+    if (r < 0 || info.si_pid == 0)
+        return r < 0 ? (int)r : -EAGAIN;
+    *code = info.si_code;
+    *status = info.si_status;
+    return 0;
+}
+
+void weft__sys_flush(void)
+{
+    fflush(NULL);
+}
+
+void weft__sys_input_forget(void)
+{
+    __fpurge(stdin);
+}
+
+char **weft__sys_environment(void)
+{
+    return environ;
+}
+
+char **weft__sys_environment_set(char **to)
+{
+    char **was = environ;
+    environ = to;
+    return was;
+}
+
+int weft__sys_on_exit(void (*fn)(int status, void *arg))
+{
+    return on_exit(fn, NULL) ? -ENOMEM : 0;
+}
+
+int weft__sys_become(unsigned user, unsigned group)
+{
+    gid_t only = group;
+    if (setgroups(1, &only) < 0 || setresgid(group, group, group) < 0 ||
+        setresuid(user, user, user) < 0)
+        return -errno;
+    return 0;
 }
 
 /* -- small questions --------------------------------------------------------------------------- */

@@ -394,6 +394,60 @@ static inline int weft__sys_barrier(void)
     return (int)WEFT__SYS2(SYS_membarrier, 1 << 3, 0); /* private expedited */
 }
 
+/* fork(2), whose child's end is told to nobody: its exit signal is 0. For libc it is a fork like any other,
+ * with what pthread_atfork has been told of. -ENOTSUP where the kernel cannot. */
+int weft__sys_fork_silent(void);
+/* A clone of the calling process, which has one thread: a child of the caller's parent, told to nobody. Its
+ * number is in *pid before it runs. Libc's books of the thread (its number, its robust list) are right in it,
+ * and it has no other books. -ENOTSUP: libc's place for the number is not known. */
+int weft__sys_clone_sibling(int *pid);
+int weft__sys_fork(void); /* plain */
+
+static inline int weft__sys_pidfd_open(int pid)
+{
+    return (int)WEFT__SYS2(SYS_pidfd_open, pid, 0);
+}
+
+static inline int weft__sys_pidfd_kill(int pidfd, int signo)
+{
+    return (int)WEFT__SYS4(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
+}
+
+static inline int weft__sys_pidfd_get(int pidfd, int fd) /* another process's descriptor */
+{
+    return (int)WEFT__SYS3(SYS_pidfd_getfd, pidfd, fd, 0);
+}
+
+/* Collect a child that has ended. code: CLD_EXITED, CLD_KILLED, CLD_DUMPED. -EAGAIN: it has not. */
+int weft__sys_collect(int pidfd, int *code, int *status);
+
+static inline int weft__sys_prctl(int what, unsigned long arg)
+{
+    return (int)WEFT__SYS5(SYS_prctl, what, arg, 0, 0, 0);
+}
+
+static inline int weft__sys_getppid(void)
+{
+    return (int)WEFT__SYS1(SYS_getppid, 0);
+}
+
+static inline int weft__sys_close_range(unsigned from, unsigned to)
+{
+    return (int)WEFT__SYS3(SYS_close_range, from, to, 0);
+}
+
+static inline int weft__sys_dup_to(int fd, int as)
+{
+    return (int)WEFT__SYS3(SYS_dup3, fd, as, 0);
+}
+
+void weft__sys_flush(void);        /* every open file of stdio */
+void weft__sys_input_forget(void); /* what stdin has read ahead */
+char **weft__sys_environment(void), **weft__sys_environment_set(char **to); /* what it was */
+int weft__sys_on_exit(void (*fn)(int status, void *arg)); /* the first of the handlers to be called */
+/* By libc, in all threads: its groups become the one. */
+int weft__sys_become(unsigned user, unsigned group);
+
 int weft__sys_sigaction(int signo, const struct sigaction *new, struct sigaction *old);
 int weft__sys_sigaltstack(const stack_t *new, stack_t *old);
 int weft__sys_signals_block(sigset_t *old); /* all but faults */
