@@ -15,6 +15,8 @@
 #include <weft/task.h>
 #include <weft/time.h>
 
+struct weft_process;
+
 WEFT_BEGIN
 
 enum weft_group_flags {
@@ -55,7 +57,8 @@ struct weft_spawn {
     size_t size;      /* sizeof (struct weft_spawn) */
     const char *name; /* copied, 31 bytes kept; NULL: "fn at file:line" */
     size_t stack; /* bytes; 0: 64 KiB (coroutine), 8 MiB (thread); up to 256 KiB for a coroutine */
-    weft_task *task; /* NULL, or where the handle goes before the task can run */
+    weft_task *task;                    /* NULL, or where the handle goes before the task can run */
+    const struct weft_process *process; /* NULL, or more about a process: <weft/process.h> */
 };
 
 /* Prepare a group.
@@ -76,10 +79,14 @@ WEFT_API int weft_group_init(weft_group *group, unsigned flags);
  *          end, for tasks that have ended and did run; so arg must live until then.
  *   more   NULL or options
  * Returns   0; -ENOMEM, -EAGAIN (no more threads), -ENOTSUP (kind), -EINVAL, with words in weft_why();
- *           -ECANCELED (the group is cancelled): fn is not called. -ENOMEM and -EAGAIN count as a failed task of the group, so
- *           the return may be ignored. A task that is cancelled before it has begun is called all the
- *           same, to release what it was given.
- * Context   task or thread; never waits, except that the first spawn starts the runtime
+ *           -ECANCELED (the group is cancelled): fn is not called. All but -EINVAL, -ENOTSUP and -ECANCELED count as
+ *           a failed task of the group, so the return may be ignored. A task that is cancelled before it
+ *           has begun is called all the same, to release what it was given.
+ *           Of WEFT_PROCESS also -EFAULT (a pointer that means nothing there), -EBUSY (no zygote can be made),
+ *           -EPERM (what the caller is now cannot be given to it), -ETIMEDOUT (it did not start in 2 s),
+ *           -EMFILE, -ESRCH (the program has ended)
+ * Context   task or thread; never waits, except that the first spawn starts the runtime, and that of a process
+ *           waits until the process has begun
  * Cancels   no.   Since 0.1
  */
 WEFT_API int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg,
@@ -155,7 +162,8 @@ WEFT_API void weft_group_fini(weft_group *group);
 WEFT_API weft_group *weft_background(void);
 
 /* Call fn on each of count items of size bytes, in parallel, in no order. Use the macro.
- *   kind      WEFT_COROUTINE or WEFT_THREAD
+ *   kind      WEFT_COROUTINE, WEFT_THREAD, or WEFT_PROCESS: items are copied there and back, so they may
+ *             hold no pointers but into the arena; those of a process that is killed come back as they are
  *   fn        gets the item's address; it runs in a task, or as a call of the caller's, and may wait
  *   deadline  weft_after counts from this call
  * Returns   0; the first failure (items not yet begun are then left out); -ETIMEDOUT, -ECANCELED,

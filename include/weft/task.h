@@ -22,8 +22,9 @@ enum weft_kind {
 
 /* Flags of a spawn, or-ed to the kind. */
 enum weft_spawn_flags {
-    WEFT_DAEMON = 1u << 8, /* background tasks: ended at the program's end, not waited for */
-    WEFT_COPY_IN = 1u << 9 /* a job is copied in only; without it, also back */
+    WEFT_DAEMON = 1u << 8,   /* background tasks: ended at the program's end, not waited for */
+    WEFT_COPY_IN = 1u << 9,  /* a job is copied in only; without it, also back */
+    WEFT_DETACHED = 1u << 10 /* processes in the background: it outlives the program */
 };
 
 /* The work: >= 0 is a result, < 0 a -errno: the task failed. It runs in a task, or as a call in the caller's
@@ -115,6 +116,7 @@ struct weft_task_info {
     const char *state;  /* "running", "ready", "unstarted", "ended", or what it waits for */
     int64_t waiting_ns; /* for how long it has been waiting, about; 0 if it is not */
     size_t stack;       /* bytes of stack it may use; 0 unknown */
+    int pid;            /* a process task's; else 0 */
     char name[32];
 };
 

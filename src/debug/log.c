@@ -1,7 +1,7 @@
 /* log.c - records: made where they are logged, handed to a sink, by default as a line to standard error.
  *
  * No lock and no memory: a record may come from a hook, from a fork's child, or from under any lock.
- * Records that come from elsewhere, from processes one day, enter at weft__log_pass.
+ * Records that come from elsewhere, from process tasks, enter at weft__log_pass.
  */
 #include "debug/log.h"
 
@@ -198,6 +198,11 @@ void weft__log_pass(const struct weft_log_record *record)
     } else {
         write_line(record);
     }
+}
+
+bool weft__log_has_sink(void)
+{
+    return load_acquire(&sink) != NULL;
 }
 
 static int64_t time_of_record(void)

@@ -6,5 +6,6 @@
 
 void weft__log_init(void);                                 /* the threshold from the environment */
 void weft__log_pass(const struct weft_log_record *record); /* to the sink */
+bool weft__log_has_sink(void);
 
 #endif

@@ -20,10 +20,11 @@
 #include "base/report.h"
 #include "base/sys.h"
 #include "sched/wait.h"
+#include "shared/arena.h"
 
 #define WAITING ((uint64_t)1 << 63)
 #define BIAS    ((uint64_t)1 << 61)
-#define NOT_YET "a kind that this version does not have"
+#define NOT_YET "a kind that this version, or a seeded run, does not have"
 
 enum {
     PUBLIC_FLAGS = WEFT_FORK | WEFT_ONE_WORKER | WEFT_KEEP_GOING | WEFT_COLLECT,
@@ -219,7 +220,10 @@ static void forget(struct weft__task *task)
     store_relaxed(&task->life, ((load_relaxed(&task->life) >> 8) + 1) << 8);
     store_relaxed(&task->flags, task->flags & ~(uint32_t)WEFT__KEEP);
     weft__word_unlock(&task->word);
-    weft__release(task->job, task->job_size);
+    if (!(task->flags & WEFT__REMOTE))
+        weft__release(task->job, task->job_size);
+    else if (task->job)
+        weft__arena_give(task->job);
     task->job = NULL;
     if (task->slot >= WEFT__RECORDS) {
         weft__record_give(task);
@@ -312,6 +316,17 @@ void weft__group_joined(weft_group *group, weft_task handle, struct weft__task *
         forget(at);
 }
 
+const struct weft__kind *weft__kinds[WEFT_PROCESS + 1];
+
+void weft__remote_ended(struct weft__task *task, int result)
+{
+    task->result = result;
+    weft__group_left(&task->base, result);
+    weft__group_keep(task);
+    add_acq_rel(&weft__rt.outside_ended, 1); /* last, as a thread's */
+    weft__rest_notice();
+}
+
 /* -- spawn ---------------------------------------------------------------------------------------- */
 
 static struct weft__worker *home_of(weft_group *group, struct weft__task *self)
@@ -385,7 +400,8 @@ static cold int refuse(int err, const char *what, const char *site, const char *
 
 static cold int count_out(weft_group *group, struct weft__task *self, const char *site, int err)
 {
-    weft__failed(err, "spawn %s", site);
+    if (site) /* or there are words already */
+        weft__failed(err, "spawn %s", site);
     if (self && self->worker)
         weft__count_end(self->worker);
     else
@@ -435,12 +451,15 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
     task->arg = arg;
     task->job = NULL;
     task->job_back = NULL;
+    store_relaxed(&task->remote, 0);
     task->was_cancelled = task->joined = false;
-    weft__task_begin(task, kind, large ? WEFT__LARGE : 0u, site);
+    bool remote = kind == WEFT_PROCESS;
+    weft__task_begin(task, kind, large ? WEFT__LARGE : remote ? WEFT__REMOTE : 0u, site);
     if (more && more->name)
         weft__task_name_set(task, more->name);
     if (size) {
-        task->job = task->arg = weft__alloc(size, 16);
+        task->job = task->arg =
+            remote ? weft__arena_take(size, WEFT__BLOCK_KEPT) : weft__alloc(size, 16);
         task->job_size = (uint32_t)size;
         if (!task->job) {
             free_record(task);
@@ -450,7 +469,7 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
         if (!(flags & WEFT_COPY_IN))
             task->job_back = arg;
     }
-    if (size || (more && more->task) || group->_flags & WEFT_COLLECT || kind == WEFT_THREAD)
+    if (size || (more && more->task) || group->_flags & WEFT_COLLECT || !as_coroutine)
         store_relaxed(&task->flags, task->flags | WEFT__KEEP);
     if (more && more->task)
         *more->task = weft__handle(task);
@@ -467,16 +486,40 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
         weft__word_lock(&group->_spin);
         link_member(&task->base);
         weft__word_unlock(&group->_spin);
-        r = weft__thread_spawn(task, stack);
+        r = remote ? weft__kinds[kind]->start(task, flags, more) : weft__thread_spawn(task, stack);
         if (r < 0)
             weft__group_left(&task->base, 0);
+        if (remote)
+            site = NULL;
     }
     if (r < 0) {
         task->job_back = NULL;
         free_record(task);
         return count_out(group, self, site, r);
     }
+    if (flags & WEFT_DETACHED) { /* from here on it is nobody's */
+        weft__group_left(&task->base, 0);
+        free_record(task);
+        add_relaxed(&weft__rt.outside_ended, 1);
+        weft__group_publish(group, 1);
+    }
     return 0;
+}
+
+static bool has_processes(void)
+{
+    return weft__kinds[WEFT_PROCESS] && !weft__rt.seeded;
+}
+
+static const char *wrong_detached(const weft_group *group, unsigned kind, unsigned flags,
+                                  size_t size, const struct weft_spawn *more)
+{
+    return kind != WEFT_PROCESS || group != &weft__rt.background
+               ? "detached, but no process in the background"
+           : flags & WEFT_DAEMON             ? "a daemon that is detached"
+           : more && more->task              ? "a handle of a detached process"
+           : size && !(flags & WEFT_COPY_IN) ? "a job back from a detached process"
+                                             : NULL;
 }
 
 int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg, size_t size,
@@ -487,21 +530,22 @@ int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg
     int r;
     kind &= 0xff;
     if (unlikely(kind != WEFT_COROUTINE)) {
-        if (kind == WEFT_VTHREAD || kind == WEFT_PROCESS)
+        if (kind == WEFT_VTHREAD || (kind == WEFT_PROCESS && !has_processes()))
             return refuse(-ENOTSUP, "spawn", site, NOT_YET);
-        if (kind != WEFT_THREAD)
+        if (kind != WEFT_THREAD && kind != WEFT_PROCESS)
             return refuse(-EINVAL, "spawn", site, "no such kind");
     }
     if (unlikely(flags || size > UINT32_MAX || more || !fn)) {
         const char *wrong =
-            !fn                                                    ? "no function"
-            : flags & ~(unsigned)(WEFT_DAEMON | WEFT_COPY_IN)      ? "unknown flags"
+            !fn                                                               ? "no function"
+            : flags & ~(unsigned)(WEFT_DAEMON | WEFT_COPY_IN | WEFT_DETACHED) ? "unknown flags"
             : size > UINT32_MAX                                    ? "a job of 4 GiB or more"
             : flags & WEFT_DAEMON && group != &weft__rt.background ? "a daemon in a group"
-            : !more                                                ? NULL
-            : more->size != sizeof *more                           ? "options without their size"
-            : kind == WEFT_COROUTINE && more->stack > 256 * 1024   ? "a stack above 256 KiB"
-                                                                   : NULL;
+            : flags & WEFT_DETACHED      ? wrong_detached(group, kind, flags, size, more)
+            : !more                      ? NULL
+            : more->size != sizeof *more ? "options without their size"
+            : kind == WEFT_COROUTINE && more->stack > 256 * 1024 ? "a stack above 256 KiB"
+                                                                 : NULL;
         if (wrong)
             return refuse(-EINVAL, "spawn", site, wrong);
     }
@@ -509,11 +553,16 @@ int weft_group_spawn_at(weft_group *group, unsigned kind, weft_fn *fn, void *arg
         weft__group_fail(group, 0, r);
         return refuse(r, "spawn", site, "the runtime does not start");
     }
-    if (unlikely(flags & WEFT_DAEMON))
+    if (unlikely(flags & (WEFT_DAEMON | WEFT_DETACHED)))
         group = &weft__rt.daemons;
     round_begin(group);
     if (unlikely(load_relaxed(&group->_cancelled)))
         return -ECANCELED;
+    if (unlikely(kind == WEFT_PROCESS) && (r = weft__kinds[kind]->prepare(fn, arg, size, more)) < 0) {
+        if (r != -EINVAL && r != -ENOTSUP)
+            weft__group_fail(group, 0, r);
+        return r;
+    }
     count_in(group, self);
     if (likely(kind == WEFT_COROUTINE && !more && !(group->_flags & WEFT_COLLECT)) &&
         (size == 0 || (size <= WEFT__JOB_INLINE && flags & WEFT_COPY_IN))) {
@@ -841,15 +890,63 @@ static int map_thread(void *arg)
     return r;
 }
 
+/* Items of processes lie in the arena meanwhile. */
+struct remote_map {
+    weft_fn *fn;
+    size_t size, count;
+    size_t next; /* atomic */
+    bool stop;   /* atomic */
+    char items[] __attribute__((aligned(16)));
+};
+
+static int map_process(void *arg)
+{
+    struct remote_map *map = arg;
+    size_t at;
+    int r = 0;
+    while (r >= 0 && !load_acquire(&map->stop) && !weft_task_is_cancelled() &&
+           (at = shared_add(&map->next, 1)) < map->count)
+        r = map->fn(map->items + at * map->size);
+    if (r < 0)
+        shared_store(&map->stop, true);
+    return r;
+}
+
+static int map_remote(weft_fn *fn, void *items, size_t count, size_t size, weft_deadline deadline,
+                      const char *site)
+{
+    int r = weft__kinds[WEFT_PROCESS]->prepare(fn, NULL, 0, NULL);
+    if (r < 0)
+        return r;
+    struct remote_map *map = weft__arena_take(sizeof *map + size * count, WEFT__BLOCK_HELD);
+    if (!map)
+        return weft__failed(-ENOMEM, "map %s", site);
+    *map = (struct remote_map){ .fn = fn, .size = size, .count = count };
+    memcpy(map->items, items, size * count);
+    weft_group group;
+    weft_group_init(&group, 0);
+    unsigned processes = weft_worker_count();
+    for (unsigned i = 0; i < processes && i < count; i++)
+        weft_group_spawn_at(&group, WEFT_PROCESS, map_process, map, 0, NULL, site);
+    r = weft_group_wait(&group, deadline);
+    memcpy(items, map->items, size * count);
+    weft__arena_give(map);
+    return r;
+}
+
 int weft_map_at(unsigned kind, weft_fn *fn, void *items, size_t count, size_t size,
                 weft_deadline deadline, const char *site)
 {
-    if (kind == WEFT_VTHREAD || kind == WEFT_PROCESS)
+    if (kind == WEFT_VTHREAD || (kind == WEFT_PROCESS && !has_processes()))
         return refuse(-ENOTSUP, "map", site, NOT_YET);
-    if (!fn || (kind != WEFT_COROUTINE && kind != WEFT_THREAD))
+    if (!fn || (kind != WEFT_COROUTINE && kind != WEFT_THREAD && kind != WEFT_PROCESS))
         return refuse(-EINVAL, "map", site, fn ? "no such kind" : "no function");
     if (count == 0)
         return 0;
+    if (kind == WEFT_PROCESS) {
+        int result = map_remote(fn, items, count, size, deadline, site);
+        return result > 0 ? 0 : result;
+    }
     struct map map = { .fn = fn, .items = items, .size = size, .count = count, .site = site };
     weft_group_init(&map.group, kind == WEFT_COROUTINE ? WEFT_FORK : 0);
     if (kind == WEFT_COROUTINE) {

@@ -260,11 +260,69 @@ bool weft__all_sleep(const struct weft__worker *mine)
             return false;
         waiting++;
     }
+    helpers += load_relaxed(&weft__rt.services);
     return waiting + helpers == load_relaxed(&weft__rt.threads) &&
            threads_of_process() == weft__rt.workers_count + waiting + helpers +
                                        load_relaxed(&has_watch) -
                                        (load_relaxed(&weft__rt.host) != NULL) &&
            workers_sleep(mine);
+}
+
+/* -- a moment in which nothing moves ----------------------------------------------------------------- */
+
+static struct weft__worker *worker_on_its_feet(void)
+{
+    struct weft__worker *found = NULL;
+    weft__spin_take(&start_spin);
+    for (unsigned i = 0; i < weft__rt.workers_count && !found; i++) {
+        uint32_t state = load_seq_cst(&weft__rt.workers[i]->state);
+        if (state != WEFT__PARKED && state != WEFT__FROZEN)
+            found = weft__rt.workers[i];
+    }
+    weft__spin_drop(&start_spin);
+    return found;
+}
+
+/* Those that neither are ours nor sleep in a wait of ours. */
+static int strangers(void)
+{
+    unsigned known = load_acquire(&weft__rt.workers_count) + load_relaxed(&has_watch) +
+                     load_relaxed(&weft__rt.services) + load_relaxed(&weft__rt.sentries) +
+                     load_relaxed(&weft__rt.idle_helpers);
+    for (uint32_t i = weft__record_slots(); i-- > 0;) {
+        struct weft__task *task = weft__record_at(WEFT__RECORDS + i);
+        known += load_acquire(&task->life) & WEFT__LIFE_ALIVE &&
+                 !(load_relaxed(&task->flags) & WEFT__REMOTE) &&
+                 task != load_relaxed(&weft__rt.host) && load_acquire(&task->sleeping);
+    }
+    return (int)threads_of_process() - (int)known;
+}
+
+int weft__halt(int64_t until, char *why, size_t room)
+{
+    struct weft__worker *busy;
+    int others = 0;
+    exchange_seq_cst(&weft__rt.halted, 1);
+    /* A thread that has just been told to sleep, or to end, needs a moment for it. */
+    while ((busy = worker_on_its_feet()) || (others = strangers()) > 0) {
+        if (weft__now() >= until) {
+            if (busy)
+                snprintf(why, room, "worker %u does not come to rest", busy->index);
+            else
+                snprintf(why, room, "%d other thread%s run%s", others, others > 1 ? "s" : "",
+                         others > 1 ? "" : "s");
+            weft__halt_end();
+            return -EBUSY;
+        }
+        weft__sys_poll(NULL, 0, 50000);
+    }
+    return 0;
+}
+
+void weft__halt_end(void)
+{
+    exchange_seq_cst(&weft__rt.halted, 0);
+    weft__sys_futex_wake(&weft__rt.halted, INT32_MAX);
 }
 
 static bool worker_has_left(void *worker)
@@ -407,8 +465,6 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-static void exit_handler(void);
-
 static struct weft__worker *spares[WEFT__WORKERS_MAX];
 
 static void free_workers(void)
@@ -484,7 +540,7 @@ static int start_locked(unsigned first)
     if (r < 0)
         return r;
     if (!handlers_set) {
-        weft__sys_at_exit(exit_handler);
+        weft__sys_at_exit(weft__program_ends);
         handlers_set = true;
     }
     weft__background_init();
@@ -578,7 +634,7 @@ static bool nothing_lives(void *enders)
     return weft__live() <= ((struct enders *)enders)->tasks;
 }
 
-static void exit_handler(void)
+void weft__program_ends(void)
 {
     struct weft__task *self = weft__self();
     if (load_acquire(&weft__rt.state) != WEFT__ON || !self)
@@ -809,6 +865,7 @@ static void fork_child(void)
     weft__rt.parked = weft__rt.spinning = weft__rt.visitors = 0;
     weft__rt.asleep = weft__rt.idle_helpers = weft__rt.jobs = weft__rt.outside_waits = 0;
     weft__rt.host = weft__rt.rester = weft__stuck_readers = NULL;
+    weft__rt.halted = weft__rt.services = weft__rt.sentries = 0;
     weft__rt.outside_started = weft__rt.outside_ended = 0;
     running = NULL;
     stop_runs = resting = 0;

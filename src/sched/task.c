@@ -79,8 +79,8 @@ static struct weft__wait_queue joiners(struct weft__task *task)
 static void fill_exit(struct weft_exit *out, const struct weft__task *task)
 {
     out->result = task->result;
-    out->signal = 0;
-    out->core = false;
+    out->signal = task->flags & WEFT__REMOTE ? task->signal : 0;
+    out->core = task->flags & WEFT__REMOTE && task->core;
     out->cancelled = task->was_cancelled;
 }
 
@@ -178,6 +178,8 @@ struct weft_case weft_on_task(weft_task task, struct weft_exit *out)
 void weft__cancel_deliver(struct weft__task *task)
 {
     uint64_t wait = load_seq_cst(&task->wait);
+    if (unlikely(load_relaxed(&task->flags) & WEFT__REMOTE)) /* in its group's list: it has not ended */
+        weft__kinds[task->kind]->cancel(task->remote);
     if ((wait & 7) != WEFT__WAITING)
         return;
     if ((task->worker ? weft__is_cancelled(task) : true) && weft__claim(task, wait, WEFT__CANCELLED))
@@ -189,7 +191,11 @@ void weft__cancel_deliver(struct weft__task *task)
 static void cancel_thread(struct weft__task *task, weft_task handle)
 {
     uint64_t wait = load_seq_cst(&task->wait);
-    if ((wait & 7) == WEFT__WAITING && load_acquire(&task->life) >> 8 == handle.id >> 32 &&
+    uint32_t remote = load_relaxed(&task->flags) & WEFT__REMOTE ? load_relaxed(&task->remote) : 0;
+    if (remote && (uint32_t)(load_acquire(&task->life) >> 8) == handle.id >> 32)
+        weft__kinds[WEFT_PROCESS]->cancel(remote); /* a number that never means another one */
+    if ((wait & 7) == WEFT__WAITING &&
+        (uint32_t)(load_acquire(&task->life) >> 8) == handle.id >> 32 &&
         weft__claim(task, wait, WEFT__CANCELLED))
         weft__ready(task);
 }
@@ -528,6 +534,8 @@ int weft_task_describe(weft_task task, struct weft_task_info *out)
             load_relaxed(&found->reason) == state ? weft__now() - load_relaxed(&found->since) : 0,
         .stack = stack,
     };
+    if (load_relaxed(&found->flags) & WEFT__REMOTE)
+        out->pid = weft__kinds[WEFT_PROCESS]->pid(load_relaxed(&found->remote));
     weft__task_name_copy(found, out->name, sizeof out->name);
     return weft__task_find(task) ? 0 : -ESRCH;
 }

@@ -44,7 +44,8 @@ enum weft__task_flags {
     WEFT__KEEP = 1,    /* the group keeps it after its end: handle, job or WEFT_COLLECT */
     WEFT__ENDED = 2,   /* its function has returned; under the joiners' spin bit */
     WEFT__FOREIGN = 4, /* a thread that weft did not start */
-    WEFT__LARGE = 8    /* its stack is of the 256 KiB class */
+    WEFT__LARGE = 8,   /* its stack is of the 256 KiB class */
+    WEFT__REMOTE = 16  /* it runs elsewhere: this record has no thread, and never waits */
 };
 
 enum { WEFT__NAME = 32, WEFT__JOB_INLINE = 24 };
@@ -135,6 +136,9 @@ struct weft__task {
     uint32_t serial;    /* seeded runs: its number, the same in every replay */
     int wake_fd;        /* a thread's, for waits in poll; -1 */
     uint32_t tid;
+    uint32_t remote; /* WEFT__REMOTE: weft__process_id */
+    uint8_t signal;  /* and how it ended */
+    bool core;
     struct weft__hooks hooks;
     unsigned char copy[WEFT__JOB_INLINE];
     char name[WEFT__NAME];
@@ -221,6 +225,9 @@ struct weft__runtime {
     uint32_t idle_helpers, jobs; /* atomic: offload's helpers without a job; jobs not done */
     struct weft__task *host;     /* the record of weft_run's caller, who is worker 0 meanwhile */
     struct weft__task *rester;   /* of a thread that waits without end for tasks to end */
+    uint32_t halted;             /* futex word: workers stand still where they next look */
+    uint32_t services; /* atomic: threads of ours that run nobody's code, and end with the process */
+    uint32_t sentries;           /* atomic: others that run nobody's code: sync/watch.c */
     struct weft__deque injector; /* closures from outside; pushed under its spin */
     weft__spin injector_spin;
     weft_group background, daemons;
@@ -301,6 +308,21 @@ void weft__cancel_deliver(struct weft__task *task); /* end its wait, if it waits
 void weft__task_each(void (*fn)(struct weft__task *task, void *ctx), void *ctx); /* live ones */
 cold int weft__failed(int err, const char *format, ...)
     WEFT_PRINTF(2, 3); /* words for weft_why; err back */
+
+/* -- kinds that run elsewhere ------------------------------------------------------------------------ */
+
+/* Such a task has a record as a thread's has, without the thread. */
+struct weft__kind {
+    /* Before anything is counted: can it be? May wait. Negative: words in weft_why(). */
+    int (*prepare)(weft_fn *fn, const void *arg, size_t size, const struct weft_spawn *more);
+    /* Its record is in its group; job is in the arena. Negative: it never was; words in weft_why(). */
+    int (*start)(struct weft__task *task, unsigned flags, const struct weft_spawn *more);
+    void (*cancel)(uint32_t remote);
+    int (*pid)(uint32_t remote); /* 0: none any more */
+};
+extern const struct weft__kind *weft__kinds[WEFT_PROCESS + 1]; /* filled by assembly.c; NULL: not there */
+
+void weft__remote_ended(struct weft__task *task, int result); /* by whoever learns of it */
 
 /* -- thread.c ------------------------------------------------------------------------------------ */
 
@@ -397,7 +419,11 @@ uint64_t weft__live(void);              /* tasks spawned and not ended */
 void weft__rest_notice(void);
 extern void (*weft__holds_abandon)(struct weft__task *task, uint32_t before); /* likewise */
 extern void (*weft__holds_lose)(struct weft__task *task); /* it is lost in a fork */
-void weft__fork_watch(void);            /* once, when the program or the library is loaded */
+void weft__fork_watch(void); /* once, when the program or the library is loaded */
+/* Let all workers come to rest and stay so. 0; -EBUSY: not until then, or other threads run; *why says so. */
+int weft__halt(int64_t until, char *why, size_t room);
+void weft__halt_end(void);
+void weft__program_ends(void); /* as exit() does: background tasks are waited for, the rest is cancelled */
 extern void (*weft__run_entered)(void); /* filled by assembly.c: weft_run has the runtime */
 
 /* -- group.c ------------------------------------------------------------------------------------- */

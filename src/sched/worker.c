@@ -462,11 +462,21 @@ static void freeze(struct weft__worker *worker)
         weft__sys_futex_wait(&weft__rt.state, WEFT__GONE, INT64_MAX);
 }
 
+static cold void stand_still(struct weft__worker *worker)
+{
+    exchange_seq_cst(&worker->state, WEFT__FROZEN);
+    while (load_seq_cst(&weft__rt.halted))
+        weft__sys_futex_wait(&weft__rt.halted, 1, INT64_MAX);
+    exchange_seq_cst(&worker->state, WEFT__RUNNING);
+}
+
 void weft__tick(struct weft__worker *worker)
 {
     worker->budget = BUDGET;
     if (unlikely(load_relaxed(&weft__rt.state) == WEFT__GONE))
         freeze(worker);
+    if (unlikely(load_seq_cst(&weft__rt.halted)))
+        stand_still(worker);
     int64_t now = weft__now();
     worker->now = now;
     drain_inbox(worker);

@@ -111,6 +111,7 @@ static void *sentry_main(void *arg)
     }
     weft__release(sentry, sizeof *sentry);
     __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
+    add_relaxed(&weft__rt.sentries, (uint32_t)-1);
     return NULL;
 }
 
@@ -130,6 +131,7 @@ static struct weft__sentry *sentry_new(void)
         return NULL;
     }
     weft__sys_thread_detach(thread);
+    add_relaxed(&weft__rt.sentries, 1);
     sentries = sentry;
     return sentry;
 }
