@@ -19,6 +19,7 @@ int main(void)
 {
     weft_group g;
     weft_group_init(&g, 0);
+    weft_group_spawn(&g, WEFT_PROCESS, greet, "a process");
     weft_group_spawn(&g, WEFT_THREAD, greet, "a thread");
     weft_group_spawn(&g, WEFT_COROUTINE, greet, "a coroutine");
     return weft_group_wait(&g, weft_never()) < 0;

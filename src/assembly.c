@@ -5,6 +5,7 @@
 #include "debug/dump.h"
 #include "debug/log.h"
 #include "io/io.h"
+#include "proc/proc.h"
 #include "sched/task.h"
 #include "sync/hold.h"
 
@@ -21,4 +22,6 @@ __attribute__((constructor)) static void assemble(void)
     weft__holds_abandon = weft__abandon_holds;
     weft__holds_lose = weft__lose_holds;
     weft__run_entered = weft__handlers_install;
+    weft__kinds[WEFT_PROCESS] = &weft__process_kind;
+    weft__proc_init();
 }

@@ -331,7 +331,6 @@ TEST_EACH_KIND(map_is_cancelled)
 TEST(map_refuses_what_it_does_not_know)
 {
     int item = 3;
-    CHECK_ERR(weft_map(WEFT_PROCESS, square, &item, 1, weft_never()), -ENOTSUP);
     CHECK_ERR(weft_map(WEFT_VTHREAD, square, &item, 1, weft_never()), -ENOTSUP);
     CHECK_ERR(weft_map(0, square, &item, 1, weft_never()), -EINVAL);
     CHECK_ERR(weft_map(WEFT_COROUTINE, NULL, &item, 1, weft_never()), -EINVAL);

@@ -260,7 +260,6 @@ TEST(wrong_flags_and_options_are_refused_and_count_as_nothing)
     CHECK_ERR(weft_group_init(&g, WEFT_FORK | WEFT_COLLECT), -EINVAL);
     CHECK_OK(weft_group_init(&g, 0));
     CHECK_ERR(weft_group_spawn(&g, WEFT_VTHREAD, count, &ran), -ENOTSUP);
-    CHECK_ERR(weft_group_spawn(&g, WEFT_PROCESS, count, &ran), -ENOTSUP);
     CHECK_ERR(weft_group_spawn(&g, 0, count, &ran), -EINVAL);
     CHECK_ERR(weft_group_spawn(&g, 9, count, &ran), -EINVAL);
     CHECK_ERR(weft_group_spawn(&g, WEFT_COROUTINE, NULL, &ran), -EINVAL);

@@ -741,7 +741,6 @@ static int fail_with_words(void *arg)
         int result;
         const char *words;
     } bad[] = {
-        { WEFT_PROCESS, { 0 }, fail_why, -ENOTSUP, "does not have: Operation not supported" },
         { WEFT_VTHREAD, { 0 }, fail_why, -ENOTSUP, "does not have: Operation not supported" },
         { 77, { 0 }, fail_why, -EINVAL, "no such kind: " },
         { WEFT_COROUTINE | 1u << 31, { 0 }, fail_why, -EINVAL, "unknown flags: " },
@@ -749,7 +748,7 @@ static int fail_with_words(void *arg)
         { WEFT_COROUTINE, { 0 }, NULL, -EINVAL, "no function: " },
         { WEFT_COROUTINE, { .size = 1 }, fail_why, -EINVAL, "options without their size: " },
         { WEFT_COROUTINE,
-          { sizeof(struct weft_spawn), NULL, 1 << 20, NULL },
+          { sizeof(struct weft_spawn), NULL, 1 << 20, NULL, NULL },
           fail_why,
           -EINVAL,
           "256 KiB: " },
@@ -764,7 +763,7 @@ static int fail_with_words(void *arg)
     }
     CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
     weft_group_fini(&g);
-    CHECK_ERR(weft_map(WEFT_PROCESS, fail_why, (int *)arg, 1, weft_never()), -ENOTSUP);
+    CHECK_ERR(weft_map(WEFT_VTHREAD, fail_why, (int *)arg, 1, weft_never()), -ENOTSUP);
     CHECK_SAYS(weft_why(), "map fail_why at ");
     CHECK_ERR(weft_group_wait(others, weft_never()), -EPERM);
     CHECK_SAYS(weft_why(), "which another task owns: ");

@@ -1,0 +1,171 @@
+/* child.c - a process task, from its first instruction to its last; see proc.h. */
+#include <errno.h>
+#include <linux/prctl.h>
+#include <stdio.h>
+#include <string.h>
+#include <weft/log.h>
+
+#include "base/alloc.h"
+#include "base/sys.h"
+#include "debug/log.h"
+#include "proc/log.h"
+#include "proc/proc.h"
+
+static struct weft__proc *mine;
+static weft_task main_task;
+
+/* -- what it is given ---------------------------------------------------------------------------------- */
+
+/* The descriptors have come with numbers that may be wanted for others: first all out of the way. */
+static int place(const struct weft__request *request, int *fds, int count)
+{
+    int above = 3, r = count == request->count && count > 0 ? 0 : -EBADF;
+    for (int i = 1; i < count && r >= 0; i++)
+        above = request->pass[i].as >= above ? request->pass[i].as + 1 : above;
+    for (int i = 0; i < count && r >= 0; i++) {
+        r = weft__sys_fcntl(fds[i], F_DUPFD_CLOEXEC, above);
+        weft__sys_close(fds[i]);
+        fds[i] = r;
+    }
+    if (r >= 0)
+        r = (int)WEFT__SYS1(SYS_fchdir, fds[0]);
+    for (int i = 1; i < count && r >= 0; i++)
+        r = weft__sys_dup_to(fds[i], request->pass[i].as);
+    for (int i = 0; i < count && r >= 0; i++)
+        weft__sys_close(fds[i]);
+    return r < 0 ? r : 0;
+}
+
+static int environment(const struct weft__request *request)
+{
+    size_t count = 0, size = request->environment;
+    for (size_t i = 0; i < size; i++)
+        count += request->text[i] == 0;
+    char **list = weft__alloc((count + 1) * sizeof *list + size, 16);
+    if (!list)
+        return -ENOMEM;
+    char *text = memcpy(list + count + 1, request->text, size);
+    for (size_t i = 0; i < count; text += strlen(text) + 1)
+        list[i++] = text;
+    list[count] = NULL;
+    weft__sys_environment_set(list);
+    return 0;
+}
+
+static int put_on(const struct weft__request *request, int *fds, int count)
+{
+    int r = place(request, fds, count);
+    if (r == 0)
+        r = environment(request);
+    if (r == 0)
+        r = weft__credentials_put(&request->credentials);
+    if (r < 0)
+        return r;
+    weft__sys_prctl(PR_SET_NAME, (unsigned long)mine->name);
+    if (mine->detached) {
+        WEFT__SYS1(SYS_setsid, 0);
+    } else { /* after the credentials, which take it off */
+        weft__sys_sigaction(SIGINT, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+        weft__sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    return 0;
+}
+
+/* -- the listener -------------------------------------------------------------------------------------- */
+
+static _Noreturn void *listen_main(void *arg)
+{
+    (void)arg;
+    for (bool told = false;;) {
+        uint32_t seen = load_acquire(&mine->bell);
+        if (!told && load_acquire(&mine->cancelled)) {
+            told = true;
+            weft_task_cancel(main_task);
+        }
+        weft__proc_collect();
+        weft__sys_futex_wait_shared(&mine->bell, seen, INT64_MAX);
+    }
+}
+
+static int listener_start(void)
+{
+    struct weft__sys_thread thread;
+    add_relaxed(&weft__rt.services, 1);
+    add_relaxed(&weft__rt.threads, 1);
+    add_relaxed(&weft__rt.outside_waits, 1); /* a cancel may always come */
+    int r = weft__sys_thread_start(&thread, 128 * 1024, listen_main, NULL);
+    if (r == 0)
+        weft__sys_thread_detach(thread);
+    return r;
+}
+
+/* -- its life ------------------------------------------------------------------------------------------ */
+
+/* The first of the handlers that exit() calls but for those that the task has registered itself: what the
+ * program has registered is not for us. */
+void weft__child_at_exit(int status, void *arg)
+{
+    (void)arg;
+    weft__program_ends();
+    weft__sys_flush();
+    weft__sys_exit_now(status);
+}
+
+static _Noreturn void refuse(int error)
+{
+    uint32_t asked = WEFT__PROC_ASKED;
+    shared_store(&mine->error, error);
+    shared_swap(&mine->start, &asked, WEFT__PROC_FAILED);
+    weft__sys_exit_now(1);
+}
+
+static struct weft__task *record(const struct weft__request *request)
+{
+    struct weft__task *self = weft__self();
+    if (self) {
+        store_relaxed(&self->flags, 0);
+        store_relaxed(&self->kind, WEFT_PROCESS);
+        store_relaxed(&self->site, request->site);
+        weft__task_name_set(self, mine->name);
+        main_task = weft__handle(self);
+    }
+    return self;
+}
+
+_Noreturn void weft__child_main(weft__process_id id, int *fds, int count)
+{
+    weft__tree_entered(id);
+    mine = weft__proc(id);
+    struct weft__request *request = load_acquire(&mine->request);
+    int r = put_on(request, fds, count);
+    if (r < 0)
+        refuse(r);
+    if (!mine->detached && weft__sys_getppid() != weft__root_pid)
+        weft__sys_exit_now(1);
+    weft__sys_barrier_prepare();
+    weft_log_set(request->log_forward ? weft__log_forward : NULL, NULL);
+    weft_log_level_set(request->log_level);
+    struct weft__task *self = record(request);
+    if (!self || (r = listener_start()) < 0)
+        refuse(self ? r : -ENOMEM);
+    weft_fn *fn = request->fn;
+    void *arg = request->arg;
+    uint64_t signals = request->signals;
+    if (shared_exchange(&mine->request, (struct weft__request *)NULL))
+        weft__arena_give(request);
+    weft__process_set(id, WEFT__SLOT_ALIVE);
+    uint32_t asked = WEFT__PROC_ASKED;
+    if (!shared_swap(&mine->start, &asked, WEFT__PROC_RUNS))
+        weft__sys_exit_now(1);
+    weft__proc_ring(mine->parent);
+    WEFT__SYS4(SYS_rt_sigprocmask, SIG_SETMASK, &signals, NULL, sizeof signals);
+    if (weft__rt.hooks_count)
+        weft__hooks_start();
+    self->result = fn(arg);
+    if (weft__root_pid == 0) /* the child of a fork in it has come here */
+        weft__sys_exit(0);
+    weft__task_finish(self, 0);
+    shared_store(&mine->result, self->result);
+    shared_store(&mine->returned, 1);
+    weft__sys_exit(self->result < 0 ? 1 : self->result & 0x7f);
+}

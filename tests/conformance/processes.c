@@ -1,0 +1,985 @@
+/* What a task that is a process promises: each ruling of the design is a test here. */
+#include "../behaviour/until.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define REAL "processes"
+#define SOON weft_after(15 * WEFT_SEC)
+
+/* No sanitizer: a fork of many threads starts no more under TSan. */
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define PROCESSES() SKIP("ThreadSanitizer starts no thread in the child of a fork among threads")
+#else
+#define PROCESSES() ((void)0)
+#endif
+
+static int spawn_one(weft_fn *fn, void *arg, size_t size, const struct weft_process *process,
+                     struct weft_exit *out)
+{
+    weft_group g;
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task, .process = process };
+    struct weft_exit end = { .size = sizeof end };
+    weft_group_init(&g, WEFT_KEEP_GOING);
+    CHECK_OK(weft_group_spawn_at(&g, WEFT_PROCESS, fn, arg, size, &more, "one"));
+    CHECK_OK(weft_task_join(task, &end, SOON));
+    if (out)
+        *out = end;
+    int r = weft_group_wait(&g, weft_never());
+    weft_group_fini(&g);
+    return r < 0 ? r : end.result;
+}
+
+static int run(weft_fn *fn, void *arg)
+{
+    return spawn_one(fn, arg, 0, NULL, NULL);
+}
+
+/* The processes whose parent is `parent` by the kernel, and what they are called. */
+static int children_of(pid_t parent, const char *name, pid_t *out)
+{
+    DIR *proc = opendir("/proc");
+    int count = 0;
+    for (struct dirent *e; (e = readdir(proc));) {
+        char path[300], text[512] = "", comm[64] = "";
+        int pid, ppid = 0;
+        snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
+        FILE *f = atoi(e->d_name) > 0 ? fopen(path, "re") : NULL;
+        if (!f)
+            continue;
+        if (fgets(text, sizeof text, f) &&
+            sscanf(text, "%d (%63[^)]) %*c %d", &pid, comm, &ppid) == 3 && ppid == parent &&
+            (!name || strcmp(comm, name) == 0)) {
+            if (out)
+                *out = pid;
+            count++;
+        }
+        fclose(f);
+    }
+    closedir(proc);
+    return count;
+}
+
+static bool is_alive(pid_t pid)
+{
+    return kill(pid, 0) == 0;
+}
+
+/* -- jobs, pointers, results ---------------------------------------------------------------------------- */
+
+struct job {
+    int a, b, sum;
+    pid_t pid, parent;
+};
+
+static int add(void *arg)
+{
+    struct job *j = arg;
+    j->sum = j->a + j->b;
+    j->pid = getpid();
+    j->parent = getppid();
+    CHECK_EQ(weft_process_parent(), j->parent);
+    CHECK_EQ(weft_task_pid(weft_task_self()), j->pid);
+    return 1000;
+}
+
+TEST_REAL(a_job_is_copied_in_and_back, REAL)
+{
+    PROCESSES();
+    struct job j = { .a = 1, .b = 2 };
+    CHECK_EQ(spawn_one(add, &j, sizeof j, NULL, NULL), 1000);
+    CHECK_EQ(j.sum, 3);
+    CHECK_NE(j.pid, getpid());
+    CHECK_EQ(j.parent, getpid());
+}
+
+static int is_text(void *arg)
+{
+    return arg ? strcmp(arg, "constant") == 0 : 2;
+}
+
+static int writable_global;
+static const char *const relocated[] = { "constant" };
+
+static int follow(void *arg)
+{
+    return is_text((void *)(uintptr_t) * (const char *const *)arg);
+}
+
+TEST_REAL(only_what_means_the_same_there_is_handed_over, REAL)
+{
+    PROCESSES();
+    int local = 0;
+    weft_group g;
+    CHECK_EQ(run(is_text, "constant"), 1);
+    CHECK_EQ(run(is_text, NULL), 2);
+    CHECK_EQ(run(follow, (void *)(uintptr_t)relocated), 1);
+    char *text = weft_arena_alloc(16);
+    strcpy(text, "constant");
+    CHECK_EQ(run(is_text, text), 1);
+    weft_arena_free(text);
+    void *heap = malloc(10);
+    void *bad[] = { &local, &writable_global, heap };
+    weft_group_init(&g, 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_ERR(weft_group_spawn(&g, WEFT_PROCESS, is_text, bad[i]), -EFAULT);
+        CHECK(strstr(weft_why(), "weft_arena_alloc") != NULL);
+        CHECK_ERR(weft_group_wait(&g, SOON), -EFAULT);
+    }
+    free(heap);
+    weft_group_fini(&g);
+}
+
+static _Noreturn int exit_3(void *arg)
+{
+    (void)arg;
+    exit(3);
+}
+static int fail(void *arg)
+{
+    (void)arg;
+    return -ENOENT;
+}
+static int die(void *arg)
+{
+    (void)arg;
+    raise(SIGKILL);
+    return 0;
+}
+static int crash(void *arg)
+{
+    struct rlimit none = { 0, 0 };
+    setrlimit(RLIMIT_CORE, &none);
+    signal(SIGSEGV, SIG_DFL);
+    raise(SIGSEGV);
+    return arg != NULL;
+}
+
+TEST_REAL(the_exit_record_says_how_it_ended, REAL)
+{
+    PROCESSES();
+    struct weft_exit end;
+    CHECK_EQ(spawn_one(exit_3, NULL, 0, NULL, &end), 3);
+    CHECK_EQ(end.signal, 0);
+    CHECK_EQ(spawn_one(fail, NULL, 0, NULL, &end), -ENOENT);
+    CHECK_EQ(end.signal, 0);
+    CHECK_EQ(spawn_one(die, NULL, 0, NULL, &end), -EOWNERDEAD);
+    CHECK_EQ(end.signal, SIGKILL);
+    CHECK(!end.core);
+    CHECK_EQ(spawn_one(crash, NULL, 0, NULL, &end), -EOWNERDEAD);
+    CHECK_EQ(end.signal, SIGSEGV);
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int count_up(void *arg)
+{
+    ADD(*(int *)arg, 1);
+    return 0;
+}
+
+TEST_REAL(a_group_mixes_kinds, REAL)
+{
+    PROCESSES();
+    static const unsigned kinds[] = { WEFT_COROUTINE, WEFT_THREAD, WEFT_PROCESS };
+    int *count = weft_arena_alloc(sizeof *count);
+    weft_group g;
+    *count = 0;
+    weft_group_init(&g, 0);
+    for (int i = 0; i < 12; i++)
+        CHECK_OK(weft_group_spawn(&g, kinds[i % 3], count_up, count));
+    CHECK_OK(weft_group_wait(&g, SOON));
+    CHECK_EQ(*count, 12);
+    weft_arena_free(count);
+    weft_group_fini(&g);
+}
+
+TEST_REAL(a_group_tells_of_each_that_has_ended, REAL)
+{
+    PROCESSES();
+    weft_group g;
+    weft_task task;
+    int count = 0;
+    weft_group_init(&g, WEFT_COLLECT);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(weft_group_spawn(&g, WEFT_PROCESS, nothing, NULL));
+    while (weft_group_next(&g, &task, SOON) == 1)
+        count++;
+    CHECK_EQ(count, 3);
+    CHECK_OK(weft_group_wait(&g, SOON));
+    weft_group_fini(&g);
+}
+
+static int square(void *item)
+{
+    int *i = item;
+    *i *= *i;
+    return 0;
+}
+
+static int fail_at_7(void *item)
+{
+    return *(int *)item == 7 ? -EIO : 0;
+}
+
+TEST_REAL(a_map_copies_its_items_there_and_back, REAL)
+{
+    PROCESSES();
+    int items[100];
+    for (int i = 0; i < 100; i++)
+        items[i] = i;
+    CHECK_ERR(weft_map(WEFT_PROCESS, fail_at_7, items, 100, SOON), -EIO);
+    CHECK_OK(weft_map(WEFT_PROCESS, square, items, 100, SOON));
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(items[i], i * i);
+}
+
+/* -- the host sees nothing of it ------------------------------------------------------------------------- */
+
+static int sigchld;
+static void on_sigchld(int signo)
+{
+    (void)signo;
+    ADD(sigchld, 1);
+}
+
+TEST_REAL(the_programs_own_waits_and_signals_see_nothing, REAL)
+{
+    PROCESSES();
+    CHECK_EQ(children_of(getpid(), NULL, NULL), 0);
+    signal(SIGCHLD, on_sigchld);
+    CHECK_OK(run(nothing, NULL));
+    CHECK_EQ(children_of(getpid(), "weft-zygote", NULL), 1);
+    errno = 0;
+    CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
+    CHECK_EQ(errno, ECHILD);
+    CHECK_EQ(sigchld, 0);
+    pid_t own = fork();
+    if (own == 0)
+        _exit(5);
+    int status;
+    CHECK_OK(run(nothing, NULL));
+    CHECK_EQ(waitpid(-1, &status, 0), own);
+    CHECK_EQ(WEXITSTATUS(status), 5);
+    CHECK_EQ(sigchld, 1);
+    signal(SIGCHLD, SIG_IGN);
+    CHECK_EQ(run(exit_3, NULL), 3);
+    CHECK_EQ(children_of(getpid(), NULL, NULL), 1);
+}
+
+TEST_REAL(a_program_without_process_tasks_has_no_hidden_process, REAL)
+{
+    weft_group g;
+    int count = 0;
+    weft_group_init(&g, 0);
+    CHECK_OK(weft_group_spawn(&g, WEFT_COROUTINE, count_up, &count));
+    CHECK_OK(weft_group_spawn(&g, WEFT_THREAD, count_up, &count));
+    CHECK_OK(weft_group_wait(&g, SOON));
+    CHECK_EQ(children_of(getpid(), NULL, NULL), 0);
+    weft_group_fini(&g);
+}
+
+TEST_REAL(nothing_is_left_of_hundreds, REAL)
+{
+    PROCESSES();
+    CHECK_OK(run(nothing, NULL));
+    int before = t_descriptors(0);
+    struct weft_arena_info was = { .size = sizeof was }, is = was;
+    CHECK_OK(weft_arena_describe(&was));
+    for (long i = 0; i < t_rounds(200); i++) {
+        struct job j = { .a = 1 };
+        CHECK_EQ(spawn_one(add, &j, sizeof j, NULL, NULL), 1000);
+    }
+    CHECK_EQ(t_descriptors(0), before);
+    CHECK_EQ(children_of(getpid(), NULL, NULL), 1);
+    CHECK_OK(weft_arena_describe(&is));
+    CHECK_LE(is.used, was.used + (4 << 16));
+}
+
+/* -- libc is right in it --------------------------------------------------------------------------------- */
+
+static int raised;
+static void on_raise(int signo)
+{
+    raised = signo;
+}
+
+static void *thread_of_libc(void *arg)
+{
+    return malloc(100000) ? arg : NULL;
+}
+
+static void say_bye(void)
+{
+    puts("bye");
+}
+
+static int use_libc(void *arg)
+{
+    pthread_mutexattr_t attr;
+    pthread_mutex_t mutex;
+    pthread_t thread;
+    void *back = NULL;
+    char line[32] = "";
+    (void)arg;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
+    pthread_mutex_init(&mutex, &attr);
+    CHECK_EQ(pthread_mutex_lock(&mutex), 0);
+    CHECK_EQ(pthread_mutex_lock(&mutex), EDEADLK);
+    CHECK_EQ((uint32_t)mutex.__data.__owner, (uint32_t)gettid());
+    CHECK_EQ(pthread_mutex_unlock(&mutex), 0);
+    signal(SIGUSR1, on_raise);
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_EQ(raised, SIGUSR1);
+    CHECK_EQ(pthread_create(&thread, NULL, thread_of_libc, line), 0);
+    CHECK_EQ(pthread_join(thread, &back), 0);
+    CHECK(back == line);
+    FILE *f = popen("echo popen", "r");
+    CHECK(f && fgets(line, sizeof line, f));
+    CHECK_STR(line, "popen\n");
+    CHECK_EQ(pclose(f), 0);
+    int status, pid = fork();
+    if (pid == 0)
+        _exit(malloc(10) ? 6 : 7);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(WEXITSTATUS(status), 6);
+    CHECK_EQ(setresuid(getuid(), getuid(), getuid()), 0);
+    atexit(say_bye);
+    return 0;
+}
+
+static void not_in_a_task(void)
+{
+    puts("the program's own handler");
+}
+
+static int in_a_program_of_its_own(const char *name, void (*program)(void), char *out, size_t size)
+{
+    int ends[2], status;
+    CHECK_EQ(pipe(ends), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], 1);
+        close(ends[0]);
+        close(ends[1]);
+        program();
+        exit(0);
+    }
+    close(ends[1]);
+    size_t got = 0;
+    for (ssize_t n; (n = read(ends[0], out + got, size - 1 - got)) > 0;)
+        got += (size_t)n;
+    out[got] = 0;
+    close(ends[0]);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    (void)name;
+    return status;
+}
+
+static void program_of_libc(void)
+{
+    atexit(not_in_a_task);
+    printf("begun\n"); /* in a buffer: nobody else writes it too */
+    CHECK_OK(run(use_libc, NULL));
+}
+
+TEST_REAL(libc_is_whole_in_it_and_its_output_is_flushed_once, REAL)
+{
+    PROCESSES();
+    char out[256];
+    CHECK_EQ(in_a_program_of_its_own("libc", program_of_libc, out, sizeof out), 0);
+    CHECK_STR(out, "begun\nbye\nthe program's own handler\n");
+}
+
+struct robust {
+    pthread_mutex_t mutex;
+    pid_t pid;
+};
+
+static int die_holding(void *arg)
+{
+    struct robust *r = arg;
+    CHECK_EQ(pthread_mutex_lock(&r->mutex), 0);
+    raise(SIGKILL);
+    return 0;
+}
+
+TEST_REAL(a_robust_mutex_of_libc_is_marked_when_it_is_killed, REAL)
+{
+    PROCESSES();
+    struct robust *r = weft_arena_alloc(sizeof *r);
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(&r->mutex, &attr);
+    CHECK_EQ(run(die_holding, r), -EOWNERDEAD);
+    CHECK_EQ(pthread_mutex_lock(&r->mutex), EOWNERDEAD);
+    weft_arena_free(r);
+}
+
+/* -- what it has from its spawner ------------------------------------------------------------------------ */
+
+struct seen {
+    char folder[256], environment[64], name[32], input[64];
+    mode_t mask;
+    struct rlimit files;
+    uid_t user;
+    int extra, sent, descriptors;
+    bool interrupt_ignored, usr2_blocked;
+};
+
+static int look_around(void *arg)
+{
+    struct seen *s = arg;
+    struct sigaction act;
+    sigset_t set;
+    CHECK(getcwd(s->folder, sizeof s->folder) != NULL);
+    snprintf(s->environment, sizeof s->environment, "%s",
+             getenv("WT_PROC") ? getenv("WT_PROC") : "none");
+    prctl(PR_GET_NAME, s->name);
+    s->mask = umask(0);
+    getrlimit(RLIMIT_NOFILE, &s->files);
+    s->user = geteuid();
+    s->extra = fcntl(9, F_GETFD) < 0 ? errno : 0;
+    ssize_t n = readlink("/proc/self/fd/0", s->input, sizeof s->input - 1);
+    s->input[n > 0 ? n : 0] = 0;
+    s->sent = write(5, "x", 1) == 1;
+    sigaction(SIGINT, NULL, &act);
+    s->interrupt_ignored = act.sa_handler == SIG_IGN;
+    sigprocmask(SIG_BLOCK, NULL, &set);
+    s->usr2_blocked = sigismember(&set, SIGUSR2);
+    return setenv("WT_PROC", "its own", 1);
+}
+
+TEST_REAL(it_has_what_its_spawner_has_now, REAL)
+{
+    PROCESSES();
+    struct seen *s = calloc(1, sizeof *s);
+    char here[256], c = 0;
+    CHECK_OK(weft_process_prepare());
+    CHECK_EQ(chdir(t_dir(t)), 0);
+    CHECK(getcwd(here, sizeof here) != NULL);
+    setenv("WT_PROC", "now", 1);
+    umask(027);
+    struct rlimit files = { 333, 444 };
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+    sigset_t usr2;
+    sigemptyset(&usr2);
+    sigaddset(&usr2, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &usr2, NULL);
+    int ends[2];
+    CHECK_EQ(pipe(ends), 0);
+    CHECK_EQ(dup2(ends[1], 9), 9);
+    struct weft_pass pass[] = { { 9, 5 } };
+    struct weft_process p = { .size = sizeof p, .pass = pass, .pass_count = 1 };
+    CHECK_EQ(spawn_one(look_around, s, sizeof *s, &p, NULL), 0);
+    CHECK_STR(s->folder, here);
+    CHECK_STR(s->environment, "now");
+    CHECK_STR(s->name, "one");
+    CHECK_STR(s->input, "/dev/null");
+    CHECK_EQ(s->mask, 027);
+    CHECK_EQ(s->files.rlim_cur, 333);
+    CHECK_EQ(s->extra, EBADF);
+    CHECK_EQ(s->sent, 1);
+    CHECK(s->interrupt_ignored);
+    CHECK(s->usr2_blocked);
+    CHECK_EQ(read(ends[0], &c, 1), 1);
+    CHECK_STR(getenv("WT_PROC"), "now");
+    struct weft_limit limit[] = { { RLIMIT_NOFILE, 300, 300 } };
+    p = (struct weft_process){ .size = sizeof p, .limits = limit, .limits_count = 1 };
+    CHECK_EQ(spawn_one(look_around, s, sizeof *s, &p, NULL), 0);
+    CHECK_EQ(s->files.rlim_max, 300);
+    CHECK_EQ(s->sent, 0);
+    free(s);
+}
+
+TEST_REAL(what_cannot_be_given_is_refused, REAL)
+{
+    PROCESSES();
+    weft_group g;
+    struct weft_limit limit[] = { { RLIMIT_NOFILE, 8, 4 } };
+    struct weft_pass pass[] = { { 1000, 5 } };
+    struct weft_process p = { .size = sizeof p, .limits = limit, .limits_count = 1 };
+    struct weft_spawn more = { .size = sizeof more, .process = &p };
+    weft_group_init(&g, WEFT_KEEP_GOING);
+    CHECK_ERR(weft_group_spawn_with(&g, WEFT_PROCESS, nothing, NULL, &more), -EINVAL);
+    p = (struct weft_process){ .size = sizeof p, .pass = pass, .pass_count = 1 };
+    CHECK_ERR(weft_group_spawn_with(&g, WEFT_PROCESS, nothing, NULL, &more), -EBADF);
+    CHECK_ERR(weft_group_wait(&g, SOON), -EBADF);
+    CHECK_ERR(weft_group_spawn(&g, WEFT_PROCESS | WEFT_DETACHED, nothing, NULL), -EINVAL);
+    CHECK_OK(run(nothing, NULL));
+    weft_group_fini(&g);
+}
+
+static int user(void *arg)
+{
+    (void)arg;
+    return (int)getuid();
+}
+
+static void drop_and_spawn(void)
+{
+    CHECK_EQ(run(user, NULL), 0);
+    CHECK_OK(weft_drop(65534, 65534));
+    CHECK_EQ(getuid(), 65534);
+    printf("%d\n", run(user, NULL));
+}
+
+static int become_another(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(setresuid(65534, 65534, 65534), 0);
+    return run(user, NULL);
+}
+
+TEST_REAL(privileges_that_are_dropped_are_dropped_for_it_too, REAL)
+{
+    PROCESSES();
+    char out[64];
+    if (getuid() != 0)
+        SKIP("only root can drop privileges");
+    CHECK_EQ(in_a_program_of_its_own("drop", drop_and_spawn, out, sizeof out), 0);
+    CHECK_STR(out, "65534\n");
+    CHECK_EQ(run(become_another, NULL), 65534);
+}
+
+/* -- cancel, signals -------------------------------------------------------------------------------------- */
+
+static int sleep_long(void *arg)
+{
+    if (arg)
+        STORE(*(int *)arg, 1);
+    return weft_sleep(weft_after(60 * WEFT_SEC));
+}
+
+static _Noreturn int deaf(void *arg)
+{
+    signal(SIGTERM, SIG_IGN);
+    STORE(*(int *)arg, 1);
+    for (;;)
+        pause();
+}
+
+static _Noreturn int hard_of_hearing(void *arg)
+{
+    STORE(*(int *)arg, 1);
+    for (;;)
+        pause();
+}
+
+static void cancel_one(weft_fn *fn, int result, int signal)
+{
+    weft_group g;
+    weft_task task;
+    int *begun = weft_arena_alloc(sizeof *begun);
+    struct weft_process p = { .size = sizeof p,
+                              .term_after = 20 * WEFT_MS,
+                              .kill_after = 20 * WEFT_MS };
+    struct weft_spawn more = { .size = sizeof more, .task = &task, .process = &p };
+    struct weft_exit end = { .size = sizeof end };
+    if (fn == sleep_long)
+        more.process = NULL;
+    *begun = 0;
+    weft_group_init(&g, WEFT_KEEP_GOING);
+    CHECK_OK(weft_group_spawn_with(&g, WEFT_PROCESS, fn, begun, &more));
+    UNTIL(LOAD(*begun));
+    CHECK_OK(weft_task_cancel(task));
+    CHECK_OK(weft_task_join(task, &end, SOON));
+    CHECK_EQ(end.result, result);
+    CHECK_EQ(end.signal, signal);
+    CHECK(end.cancelled);
+    weft_group_wait(&g, weft_never());
+    weft_group_fini(&g);
+    weft_arena_free(begun);
+}
+
+TEST_REAL(a_cancel_ends_its_waits_and_signals_follow, REAL)
+{
+    PROCESSES();
+    cancel_one(sleep_long, -ECANCELED, 0);
+    cancel_one(hard_of_hearing, -ECANCELED, SIGTERM);
+    cancel_one(deaf, -ECANCELED, SIGKILL);
+}
+
+TEST_REAL(a_groups_deadline_ends_its_processes, REAL)
+{
+    PROCESSES();
+    weft_group g;
+    weft_group_init(&g, 0);
+    CHECK_OK(weft_group_spawn(&g, WEFT_PROCESS, sleep_long, NULL));
+    CHECK_OK(weft_group_spawn(&g, WEFT_PROCESS, sleep_long, NULL));
+    CHECK_ERR(weft_group_wait(&g, weft_after(10 * WEFT_MS)), -ETIMEDOUT);
+    weft_group_fini(&g);
+}
+
+TEST_REAL(a_signal_reaches_it_and_no_other, REAL)
+{
+    PROCESSES();
+    weft_group g;
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    struct weft_exit end = { .size = sizeof end };
+    weft_group_init(&g, WEFT_KEEP_GOING);
+    CHECK_OK(weft_group_spawn_with(&g, WEFT_PROCESS, sleep_long, NULL, &more));
+    struct weft_task_info info = { .size = sizeof info };
+    CHECK_OK(weft_task_describe(task, &info));
+    CHECK_EQ(info.kind, WEFT_PROCESS);
+    CHECK(weft_task_is_alive(task));
+    CHECK_EQ(weft_task_pid(task), info.pid);
+    CHECK(is_alive(info.pid));
+    CHECK_OK(weft_task_kill(task, SIGINT)); /* of the terminal: the program decides */
+    CHECK_OK(weft_task_kill(task, SIGTERM));
+    CHECK_OK(weft_task_join(task, &end, SOON));
+    CHECK_EQ(end.result, -EOWNERDEAD);
+    CHECK_EQ(end.signal, SIGTERM);
+    CHECK(!is_alive(info.pid));
+    CHECK_ERR(weft_task_kill(task, SIGTERM), -ESRCH);
+    CHECK_ERR(weft_task_pid(task), -ESRCH);
+    CHECK_ERR(weft_group_wait(&g, SOON), -EOWNERDEAD);
+    CHECK_ERR(weft_task_kill(weft_task_self(), SIGTERM), -EINVAL);
+    weft_group_fini(&g);
+}
+
+/* -- all of weft works in it ------------------------------------------------------------------------------ */
+
+static int inside(void *arg)
+{
+    weft_group g;
+    int count = 0, *shared = arg;
+    weft_group_init(&g, 0);
+    for (int i = 0; i < 10; i++)
+        CHECK_OK(weft_group_spawn(&g, i % 2 ? WEFT_COROUTINE : WEFT_THREAD, count_up, &count));
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(weft_group_spawn(&g, WEFT_PROCESS, count_up, shared));
+    CHECK_OK(weft_group_wait(&g, SOON));
+    CHECK_EQ(count, 10);
+    weft_group_fini(&g);
+    return 0;
+}
+
+static int deeper(void *arg)
+{
+    CHECK_OK(inside(arg));
+    return run(inside, arg);
+}
+
+TEST_REAL(coroutines_threads_and_processes_run_in_it, REAL)
+{
+    PROCESSES();
+    int *shared = weft_arena_alloc(sizeof *shared);
+    *shared = 0;
+    CHECK_OK(run(deeper, shared));
+    CHECK_EQ(*shared, 6);
+    weft_arena_free(shared);
+}
+
+static int from_coroutine(void *arg)
+{
+    return run(nothing, arg);
+}
+
+TEST_REAL(it_is_spawned_from_coroutines_and_threads, REAL)
+{
+    PROCESSES();
+    weft_group g;
+    weft_group_init(&g, 0);
+    for (int i = 0; i < 6; i++)
+        CHECK_OK(weft_group_spawn(&g, i % 2 ? WEFT_COROUTINE : WEFT_THREAD, from_coroutine, NULL));
+    CHECK_OK(weft_group_wait(&g, SOON));
+    weft_group_fini(&g);
+}
+
+static int *hook_calls;
+static void on_hook(void *ctx)
+{
+    (void)ctx;
+    ADD(*hook_calls, 1);
+}
+
+TEST_REAL(hooks_run_in_it, REAL)
+{
+    PROCESSES();
+    hook_calls = weft_arena_alloc(sizeof *hook_calls);
+    *hook_calls = 0;
+    struct weft_hooks hooks = { .size = sizeof hooks, .on_start = on_hook, .on_end = on_hook };
+    CHECK_OK(weft_hooks_add(&hooks));
+    CHECK_OK(run(nothing, NULL));
+    CHECK_EQ(*hook_calls, 2);
+}
+
+static char logged[1024];
+static void to_memory(void *ctx, const struct weft_log_record *record)
+{
+    size_t at = strlen(logged);
+    (void)ctx;
+    snprintf(logged + at, sizeof logged - at, "%s: %.*s\n", record->task_name, (int)record->length,
+             record->text);
+}
+
+static int log_two(void *arg)
+{
+    (void)arg;
+    weft_log_error("one");
+    weft_log_warning("two");
+    weft_log_info("below the level");
+    return 0;
+}
+
+TEST_REAL(its_log_records_arrive_in_the_program, REAL)
+{
+    PROCESSES();
+    weft_log_set(to_memory, NULL);
+    CHECK_OK(run(log_two, NULL));
+    CHECK_STR(logged, "one: one\none: two\n");
+}
+
+/* -- lives ----------------------------------------------------------------------------------------------- */
+
+static int say_late(void *arg)
+{
+    (void)!weft_sleep(weft_after(20 * WEFT_MS));
+    printf("%s\n", (char *)arg);
+    return 0;
+}
+
+static int tell_pid_and_sleep(void *arg)
+{
+    pid_t pid = getpid();
+    CHECK_EQ(write(1, &pid, sizeof pid), (ssize_t)sizeof pid);
+    return weft_sleep(weft_after(600 * WEFT_SEC)) + (arg != NULL);
+}
+
+static void background(void)
+{
+    CHECK_OK(weft_group_spawn(weft_background(), WEFT_PROCESS, say_late, "waited for"));
+    CHECK_OK(weft_group_spawn(weft_background(), WEFT_PROCESS | WEFT_DAEMON, sleep_long, NULL));
+}
+
+TEST_REAL(a_background_process_is_waited_for_and_a_daemon_is_ended, REAL)
+{
+    PROCESSES();
+    char out[64];
+    CHECK_EQ(in_a_program_of_its_own("background", background, out, sizeof out), 0);
+    CHECK_STR(out, "waited for\n");
+}
+
+static void detach(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    struct weft_pass pass[] = { { null, 2 } };
+    struct weft_process p = { .size = sizeof p, .pass = pass, .pass_count = 1 };
+    struct weft_spawn more = { .size = sizeof more, .process = &p };
+    weft_group_spawn_with(weft_background(), WEFT_PROCESS | WEFT_DETACHED, tell_pid_and_sleep, NULL,
+                          &more);
+}
+
+TEST_REAL(a_detached_one_lives_on, REAL)
+{
+    PROCESSES();
+    int ends[2];
+    pid_t pid = 0, program;
+    CHECK_EQ(pipe(ends), 0);
+    if ((program = fork()) == 0) {
+        dup2(ends[1], 1);
+        detach();
+        exit(0);
+    }
+    CHECK_EQ(read(ends[0], &pid, sizeof pid), (ssize_t)sizeof pid);
+    CHECK_EQ(waitpid(program, NULL, 0), program);
+    CHECK(is_alive(pid));
+    CHECK_EQ(kill(pid, SIGKILL), 0);
+}
+
+struct tree {
+    int pids[8], count;
+};
+
+static int grow(void *arg)
+{
+    struct tree *tree = arg;
+    int at = ADD(tree->count, 1) - 1;
+    STORE(tree->pids[at], getpid());
+    if (at < 3)
+        (void)!weft_group_spawn(weft_background(), WEFT_PROCESS, grow, tree);
+    if (at == 2)
+        raise(SIGSTOP);
+    return weft_sleep(weft_after(600 * WEFT_SEC));
+}
+
+static int root_of_tree(void *tree)
+{
+    weft_group g;
+    weft_group_init(&g, 0);
+    CHECK_OK(weft_group_spawn(&g, WEFT_PROCESS, grow, tree));
+    return weft_group_wait(&g, weft_never());
+}
+
+TEST_REAL(no_process_outlives_a_program_that_is_killed, REAL)
+{
+    PROCESSES();
+    struct tree *tree = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t zygote = 0, program = fork();
+    if (program == 0) {
+        struct tree *shared = weft_arena_alloc(sizeof *shared);
+        *shared = (struct tree){ .count = 0 };
+        CHECK_OK(weft_process_prepare());
+        weft_group_spawn(weft_background(), WEFT_THREAD, root_of_tree, shared);
+        while (LOAD(shared->count) < 4)
+            usleep(1000);
+        *tree = *shared;
+        for (;;)
+            pause();
+    }
+    while (LOAD(tree->count) < 4)
+        usleep(1000);
+    CHECK_EQ(children_of(program, "weft-zygote", &zygote), 1);
+    kill(program, SIGKILL);
+    for (int i = 0; i < 4; i++)
+        while (tree->pids[i] && is_alive(tree->pids[i])) /* collected by the harness, a subreaper */
+            usleep(1000);
+    while (is_alive(zygote))
+        usleep(1000);
+    CHECK_EQ(waitpid(program, NULL, 0), program);
+}
+
+static int spawn_and_die(void *arg)
+{
+    weft_group g;
+    weft_group_init(&g, 0);
+    CHECK_OK(weft_group_spawn(&g, WEFT_PROCESS, grow, arg));
+    struct tree *tree = arg;
+    UNTIL(LOAD(tree->count) == 4 && LOAD(tree->pids[3]));
+    raise(SIGKILL);
+    return 0;
+}
+
+TEST_REAL(what_a_process_task_has_spawned_dies_with_it, REAL)
+{
+    PROCESSES();
+    struct tree *tree = weft_arena_alloc(sizeof *tree);
+    *tree = (struct tree){ .count = 0 };
+    CHECK_EQ(run(spawn_and_die, tree), -EOWNERDEAD);
+    for (int i = 0; i < 4; i++)
+        UNTIL(!is_alive(tree->pids[i]));
+    CHECK_OK(run(nothing, NULL));
+    weft_arena_free(tree);
+}
+
+/* -- the zygote ------------------------------------------------------------------------------------------- */
+
+TEST_REAL(a_zygote_that_dies_is_made_anew, REAL)
+{
+    PROCESSES();
+    pid_t zygote = 0;
+    for (int i = 0; i < 5; i++) {
+        CHECK_OK(run(nothing, NULL));
+        UNTIL(children_of(getpid(), "weft-zygote", &zygote) == 1);
+        CHECK_EQ(kill(zygote, SIGKILL), 0);
+    }
+    CHECK_OK(run(nothing, NULL));
+}
+
+static int stop_word;
+static void *spin_thread(void *arg)
+{
+    while (!LOAD(stop_word))
+        ;
+    return arg;
+}
+
+TEST_REAL(foreign_threads_make_it_busy_unless_it_was_prepared, REAL)
+{
+    PROCESSES();
+    pthread_t thread;
+    weft_group g;
+    weft_group_init(&g, 0);
+    CHECK_EQ(pthread_create(&thread, NULL, spin_thread, NULL), 0);
+    CHECK_ERR(weft_group_spawn(&g, WEFT_PROCESS, nothing, NULL), -EBUSY);
+    CHECK(strstr(weft_why(), "weft_process_prepare") != NULL);
+    CHECK_ERR(weft_group_wait(&g, SOON), -EBUSY);
+    STORE(stop_word, 1);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_OK(weft_process_prepare());
+    STORE(stop_word, 0);
+    CHECK_EQ(pthread_create(&thread, NULL, spin_thread, NULL), 0);
+    CHECK_OK(run(nothing, NULL));
+    STORE(stop_word, 1);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    weft_group_fini(&g);
+}
+
+TEST_REAL(a_stopped_zygote_is_waited_for_no_longer_than_said, REAL)
+{
+    PROCESSES();
+    pid_t zygote = 0;
+    weft_group g;
+    weft_group_init(&g, 0);
+    CHECK_OK(weft_process_prepare());
+    CHECK_EQ(children_of(getpid(), "weft-zygote", &zygote), 1);
+    CHECK_EQ(kill(zygote, SIGSTOP), 0);
+    CHECK_ERR(weft_group_spawn(&g, WEFT_PROCESS, nothing, NULL), -ETIMEDOUT);
+    CHECK_EQ(kill(zygote, SIGCONT), 0);
+    CHECK_OK(run(nothing, NULL));
+    CHECK_ERR(weft_group_wait(&g, SOON), -ETIMEDOUT);
+    UNTIL(children_of(getpid(), NULL, NULL) == 1);
+    weft_group_fini(&g);
+}
+
+/* -- fork -------------------------------------------------------------------------------------------------- */
+
+static int fork_in(void *arg)
+{
+    int value = 1, pid = weft_fork();
+    (void)arg;
+    CHECK_OK(pid);
+    if (pid == 0) {
+        value++;
+        weft_group g;
+        int count = 0;
+        weft_group_init(&g, 0);
+        CHECK_OK(weft_group_spawn(&g, WEFT_COROUTINE, count_up, &count));
+        CHECK_OK(weft_group_wait(&g, SOON));
+        CHECK_ERR(weft_process_prepare(), -ENOTSUP);
+        _exit(value + count + 40);
+    }
+    struct weft_exit end = { .size = sizeof end };
+    CHECK_OK(weft_fork_wait(pid, &end, SOON));
+    CHECK_EQ(end.result, 43);
+    CHECK_EQ(value, 1);
+    CHECK_ERR(weft_fork_wait(pid, &end, SOON), -ECHILD);
+    return 0;
+}
+
+TEST_REAL(a_fork_has_everything_and_is_the_programs_own, REAL)
+{
+    FORKS_AMONG_THREADS();
+    CHECK_OK(run(nothing, NULL));
+    CHECK_OK(fork_in(NULL));
+    CHECK_OK(weft_run(fork_in, NULL));
+    CHECK_OK(run(fork_in, NULL));
+    int pid = weft_fork();
+    if (pid == 0)
+        for (;;)
+            pause();
+    CHECK_ERR(weft_fork_wait(pid, NULL, weft_after(10 * WEFT_MS)), -ETIMEDOUT);
+    kill(pid, SIGTERM);
+    struct weft_exit end = { .size = sizeof end };
+    CHECK_OK(weft_fork_wait(pid, &end, SOON));
+    CHECK_EQ(end.result, -EOWNERDEAD);
+    CHECK_EQ(end.signal, SIGTERM);
+}
