@@ -5,7 +5,8 @@
  *         ; // each step begins when all have ended the last, and the buffers are swapped
  *
  * If one of them gives up, at its deadline or cancelled, the others would wait in vain: so the barrier
- * breaks, and every wait is -EPIPE until it is reset. */
+ * breaks, and every wait is -EPIPE until it is reset. So does a shared one whose party's process dies inside
+ * weft_barrier_wait; of one that dies before it comes nobody knows, but a deadline ends that wait. */
 #ifndef WEFT_BARRIER_H
 #define WEFT_BARRIER_H
 
@@ -31,12 +32,13 @@ typedef struct weft_barrier { /* private; 96 bytes */
 /* clang-format on */
 
 /* Prepare a barrier.
- *   parties  how many tasks meet, 1 to 2^31 - 1
+ *   parties  how many tasks meet, 1 to 2^31 - 1; shared to 2^20 - 1
  *   action   NULL, or called as action(arg) by the last who comes, in its task, before anybody leaves.
  *            It may wait. If it returns < 0 the barrier breaks. Who comes while it runs, being one more
- *            than the parties, begins the next round, whose action may run beside this one.
+ *            than the parties, begins the next round, whose action may run beside this one; of a shared
+ *            one it begins after this one.
  *   flags    as weft_lock_init's
- * Returns   0; -EINVAL, -ENOTSUP
+ * Returns   as weft_lock_init; -EINVAL also parties; -ENOMEM the arena has no memory for a shared one
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
@@ -48,7 +50,8 @@ WEFT_API int weft_barrier_init(weft_barrier *barrier, uint32_t parties, weft_fn 
  *           last and has run the action. -EPIPE: the barrier is broken, or breaks meanwhile.
  *           -ETIMEDOUT, -ECANCELED: the caller gives up and has broken it, even where it was cancelled
  *           before. Once all have come nobody can give up, however long the action takes.
- *           The last gets its action's error, and the others -EPIPE. -EINVAL: never initialised
+ *           The last gets its action's error, and the others -EPIPE. -EINVAL: never initialised.
+ *           Shared, also -ENOMEM: broken for want of it; -ENOTSUP: in a plain fork's child
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */

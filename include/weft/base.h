@@ -44,14 +44,15 @@
 #define WEFT__ALWAYS(object)   1
 #define WEFT__IF_TAKEN(object) ((object) != NULL)
 
-/* Acquired, but the last owner ended while holding it: what it protects may be half-changed. */
+/* Acquired, but the last owner ended, or its process died, while holding it: what it protects may be
+ * half-changed. */
 #define WEFT_RECOVERED 1
 
 WEFT_BEGIN
 
 /* Flags of objects. */
 enum weft_object_flags {
-    WEFT_SHARED = 1u << 0 /* usable by other processes; -ENOTSUP until processes land */
+    WEFT_SHARED = 1u << 0 /* usable by other processes: the object lies in the arena (weft/arena.h) */
 };
 
 /* The version of the library that is loaded, which may be newer than these headers.

@@ -1,4 +1,4 @@
-/* weft/event.h - a flag that tasks wait for; set stays set until cleared. */
+/* weft/event.h - a flag that tasks wait for; set stays set until cleared. Shared ones are for all processes. */
 #ifndef WEFT_EVENT_H
 #define WEFT_EVENT_H
 
@@ -18,7 +18,7 @@ typedef struct weft_event { /* private; 64 bytes; zeroed memory is a valid priva
 /* clang-format on */
 
 /* Prepare an event, not set; flags as weft_lock_init's.
- * Returns   0; -EINVAL, -ENOTSUP
+ * Returns   as weft_lock_init
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
@@ -36,13 +36,14 @@ WEFT_API void weft_event_clear(weft_event *event);
 WEFT_API bool weft_event_is_set(const weft_event *event);
 
 /* Wait until it is set.
- * Returns   0 it was set, if only for a moment; -ETIMEDOUT, -ECANCELED
+ * Returns   0 it was set, if only for a moment; -ETIMEDOUT, -ECANCELED; shared, also -ENOMEM: no thread to
+ *           wait with
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_event_wait(weft_event *event, weft_deadline deadline);
 
-/* End its use. A waiter is a bug: reported, then abort. Zeroed memory is fine.
+/* End its use. A waiter (of a private one) is a bug: reported, then abort. Zeroed memory is fine.
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */

@@ -8,7 +8,18 @@
  *     }
  *
  * Waiters are served in the order they came: a release hands the lock over. Lock and release cost no
- * more than a pthread mutex's; a waiting coroutine never blocks its worker. */
+ * more than a pthread mutex's; a waiting coroutine never blocks its worker.
+ *
+ * A shared one (WEFT_SHARED, in the arena) is for the tasks of all processes. When its owner's process dies,
+ * however that comes, the next acquire says so:
+ *
+ *     int r = weft_lock_acquire(&shop->lock, weft_after(WEFT_SEC));
+ *     if (r == WEFT_RECOVERED) {
+ *         recount(shop);
+ *         weft_lock_repaired(&shop->lock); // or nobody is to trust it again
+ *     }
+ *
+ * Its release wakes the first who waits, and whoever comes first has it. */
 #ifndef WEFT_LOCK_H
 #define WEFT_LOCK_H
 
@@ -22,7 +33,7 @@ typedef struct weft_lock { /* private; 96 bytes; zeroed memory is a valid privat
     uint32_t _flags;
     struct weft__task *_owner;
     uint32_t _depth, _sort; /* an rlock's */
-    void *_first, *_last;   /* waiters; shared: links of the robust list, which must lie here */
+    void *_first, *_last;   /* waiters; shared: links in libc's list of robust mutexes */
     uint64_t _reserved[7];
 } weft_lock;
 
@@ -32,8 +43,10 @@ typedef struct weft_lock { /* private; 96 bytes; zeroed memory is a valid privat
 
 /* Prepare a lock.
  *   lock   caller's memory; never copied or moved while in use
- *   flags  0; WEFT_SHARED is -ENOTSUP until processes land
- * Returns   0; -EINVAL, -ENOTSUP
+ *   flags  0, or WEFT_SHARED: for the tasks of all processes. Then the object lies in the arena; without
+ *          it, it lies elsewhere. No process may use it before it is prepared, or after its end
+ * Returns   0; -EINVAL: other flags, or the wrong place, with words in weft_why(); -ENOTSUP: shared, and
+ *           this libc keeps no list of robust mutexes
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
@@ -42,13 +55,23 @@ WEFT_API int weft_lock_init(weft_lock *lock, unsigned flags);
 /* Take the lock. Use the macro: it records the place, for reports.
  * Returns   0 held; WEFT_RECOVERED (1): held, but the last owner ended while holding it, or was lost
  *           in a fork: repair what it protects; -ETIMEDOUT, -ECANCELED, -EDEADLK (the caller holds it
- *           already, or was chosen to break a deadlock, weft(7)): not held
+ *           already, or was chosen to break a deadlock, weft(7)): not held. Shared, also -ENOTRECOVERABLE:
+ *           a WEFT_RECOVERED owner let it go unrepaired; -ENOLCK: this thread holds 2,000 shared ones;
+ *           -ENOMEM: no thread to wait with
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_lock_acquire_at(weft_lock *lock, weft_deadline deadline,
                                             const char *place);
 #define weft_lock_acquire(lock, deadline) weft_lock_acquire_at(lock, deadline, WEFT_PLACE)
+
+/* After WEFT_RECOVERED: what it protects is whole again. A shared lock that is released without it is of no
+ * use to anyone any more: every acquire is -ENOTRECOVERABLE. A private one needs no such word.
+ * Returns   0; -EPERM the caller does not hold it
+ * Context   the task or thread that holds it
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_lock_repaired(weft_lock *lock);
 
 /* Let it go, to the first waiter if there is one.
  * Returns   0; -EPERM the caller does not hold it
@@ -59,7 +82,8 @@ WEFT_API int weft_lock_release(weft_lock *lock);
 
 /* Take and let go where nothing can fail: enter waits however long, cancelled or not; it does not
  * say that a last owner was lost (acquire does). To enter a lock one holds already, or leave one that
- * one does not hold, is a bug: reported, then abort.
+ * one does not hold, is a bug: reported, then abort; so is what acquire would refuse for a shared one. Who
+ * leaves it unrepaired leaves that to the next one who acquires it.
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */
@@ -74,7 +98,8 @@ WEFT_API void weft_lock_leave(weft_lock *lock);
  */
 WEFT_API bool weft_lock_is_held(const weft_lock *lock);
 
-/* End its use. A waiter or holder is a bug: reported, then abort. Zeroed memory is fine.
+/* End its use. A waiter (of a private one) or a holder is a bug: reported, then abort. Zeroed memory is
+ * fine.
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */

@@ -28,8 +28,9 @@ typedef struct weft_once {     /* private; 96 bytes; zeroed memory is a valid pr
 #define WEFT_ONCE_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0, 0 } }
 /* clang-format on */
 
-/* Prepare a once; flags as weft_lock_init's.
- * Returns   0; -EINVAL, -ENOTSUP
+/* Prepare a once; flags as weft_lock_init's. A shared one is done once for all processes; when the process
+ * that runs the function dies, the next one runs its own.
+ * Returns   as weft_lock_init
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
@@ -42,7 +43,7 @@ WEFT_API int weft_once_init(weft_once *once, unsigned flags);
  *   deadline  of the waiting for another; fn's own time is fn's business
  * Returns   what fn returned when it was done, >= 0, to every caller; what fn returned to the caller who
  *           ran it in vain; -ETIMEDOUT, -ECANCELED; -EDEADLK from inside fn itself,
- *           or chosen to break a deadlock, weft(7)
+ *           or chosen to break a deadlock, weft(7). Shared, also -ENOLCK, -ENOMEM, as weft_lock_acquire
  * Context   task or thread
  * Cancels   yes, also when it is done already.   Since 0.1
  */

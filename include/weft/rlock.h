@@ -25,7 +25,7 @@ typedef struct weft_rlock { /* private; 96 bytes; zeroed memory is a valid priva
 /* clang-format on */
 
 /* Prepare an rlock; flags as weft_lock_init's.
- * Returns   0; -EINVAL, -ENOTSUP
+ * Returns   as weft_lock_init
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
@@ -34,13 +34,20 @@ WEFT_API int weft_rlock_init(weft_rlock *rlock, unsigned flags);
 /* Take it, or take it once more.
  * Returns   0 held; WEFT_RECOVERED (1): as weft_lock_acquire; -ETIMEDOUT, -ECANCELED, -EDEADLK (it
  *           was chosen to break a deadlock, weft(7)): not held, or not once more; -EOVERFLOW: taken
- *           2^32 times already
+ *           2^32 times already. Shared, also -ENOTRECOVERABLE, -ENOLCK, -ENOMEM, as weft_lock_acquire
  * Context   task or thread
  * Cancels   yes, also where it would not wait.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_rlock_acquire_at(weft_rlock *rlock, weft_deadline deadline,
                                              const char *place);
 #define weft_rlock_acquire(rlock, deadline) weft_rlock_acquire_at(rlock, deadline, WEFT_PLACE)
+
+/* As weft_lock_repaired.
+ * Returns   0; -EPERM the caller does not hold it
+ * Context   the task or thread that holds it
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_rlock_repaired(weft_rlock *rlock);
 
 /* Let it go once; the last time it goes to the first waiter.
  * Returns   0; -EPERM the caller does not hold it
@@ -50,7 +57,7 @@ WEFT_API WEFT_MUST int weft_rlock_acquire_at(weft_rlock *rlock, weft_deadline de
 WEFT_API int weft_rlock_release(weft_rlock *rlock);
 
 /* As weft_lock_enter and weft_lock_leave: neither fails nor is cancelled. To leave one that one does not
- * hold is a bug: reported, then abort.
+ * hold is a bug: reported, then abort; shared, so is what acquire would refuse.
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */

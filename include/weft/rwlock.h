@@ -9,7 +9,10 @@
  * All are served in the order they came, readers that stand together at once: a reader that comes while
  * a writer waits stands behind that writer, so neither side starves the other. The one exception: a task
  * that reads already is let in again at once, past waiting writers, since they wait for that very task.
- * A reader cannot become a writer, nor a writer read: -EDEADLK. */
+ * A reader cannot become a writer, nor a writer read: -EDEADLK.
+ *
+ * A shared one stands to this as a shared lock does to a lock: a writer that waits keeps later ones out, and
+ * who comes first of those has it next. A reader whose process dies has left. */
 #ifndef WEFT_RWLOCK_H
 #define WEFT_RWLOCK_H
 
@@ -33,7 +36,7 @@ typedef struct weft_rwlock { /* private; 128 bytes; zeroed memory is a valid pri
 /* clang-format on */
 
 /* Prepare an rwlock; flags as weft_lock_init's.
- * Returns   0; -EINVAL, -ENOTSUP
+ * Returns   as weft_lock_init; -ENOMEM the arena has no memory for a shared one
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
@@ -44,7 +47,8 @@ WEFT_API int weft_rwlock_init(weft_rwlock *rwlock, unsigned flags);
  *           a fork: what it protects may be half-changed. Readers are told until a writer has been, who
  *           is to repair it. -ETIMEDOUT, -ECANCELED, -EDEADLK (the caller holds it for writing; or for
  *           reading, and wants to write; or was chosen to break a deadlock, weft(7)): not held, or as
- *           before
+ *           before. Shared, also -ENOTRECOVERABLE, -ENOLCK, -ENOMEM, as weft_lock_acquire; -ENOTSUP: to
+ *           read, in a plain fork's child
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */
@@ -57,6 +61,13 @@ WEFT_API WEFT_MUST int weft_rwlock_acquire_write_at(weft_rwlock *rwlock, weft_de
 #define weft_rwlock_acquire_write(rwlock, deadline) \
     weft_rwlock_acquire_write_at(rwlock, deadline, WEFT_PLACE)
 
+/* After WEFT_RECOVERED, by a writer, as weft_lock_repaired.
+ * Returns   0; -EPERM the caller does not hold it for writing
+ * Context   the task or thread that holds it
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_rwlock_repaired(weft_rwlock *rwlock);
+
 /* Let it go: once, if one reads more than once.
  * Returns   0; -EPERM the caller does not hold it
  * Context   the task or thread that holds it
@@ -65,7 +76,7 @@ WEFT_API WEFT_MUST int weft_rwlock_acquire_write_at(weft_rwlock *rwlock, weft_de
 WEFT_API int weft_rwlock_release(weft_rwlock *rwlock);
 
 /* Take and let go where nothing can fail, as weft_lock_enter and weft_lock_leave. What acquire answers
- * with -EDEADLK, and to leave one that one does not hold, is a bug: reported, then abort.
+ * with an error, and to leave one that one does not hold, is a bug: reported, then abort.
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */

@@ -130,6 +130,8 @@ void weft__robust_drop(struct weft__robust *lock, enum weft__robust_end how)
 void weft__robust_pass(struct weft__robust *lock)
 {
     uint32_t word = load_seq_cst(&lock->word);
-    if ((word & FUTEX_TID_MASK) == 0)
-        weft__sys_futex_wake_shared(&lock->word, 1);
+    while (word & FUTEX_TID_MASK) /* then its owner wakes one */
+        if (word & FUTEX_WAITERS || shared_swap(&lock->word, &word, word | FUTEX_WAITERS))
+            return;
+    weft__sys_futex_wake_shared(&lock->word, 1);
 }

@@ -2,6 +2,7 @@
  * the action, and only then makes them ready. */
 #include <weft/barrier.h>
 
+#include "sync/shared.h"
 #include "sync/sync.h"
 
 enum { BROKEN = 2 };
@@ -14,11 +15,13 @@ static struct weft__wait_queue queue(weft_barrier *barrier)
 int weft_barrier_init(weft_barrier *barrier, uint32_t parties, weft_fn *action, void *arg,
                       unsigned flags)
 {
-    int r = parties == 0 || parties > INT32_MAX ? -EINVAL : weft__object_flags(flags);
+    int r = weft__object_flags(barrier, flags, 0);
+    if (parties == 0 || parties > (flags & WEFT_SHARED ? WEFT__SHARED_PARTIES : INT32_MAX))
+        r = -EINVAL;
     if (r == 0)
         *barrier =
             (weft_barrier){ ._flags = flags, ._parties = parties, ._action = action, ._arg = arg };
-    return r;
+    return r == 0 && flags & WEFT_SHARED ? weft__shared_barrier_init(barrier) : r;
 }
 
 /* With the spin bit held, which is let go: this round is over for those who wait. */
@@ -69,6 +72,8 @@ int weft_barrier_wait(weft_barrier *barrier, weft_deadline deadline)
     if (r == -ENOMEM)
         return r;
     weft__point("barrier");
+    if (unlikely(barrier->_flags & WEFT_SHARED))
+        return weft__shared_barrier_wait(barrier, r, deadline);
     weft__word_lock(&barrier->_word);
     if (barrier->_parties == 0 || load_relaxed(&barrier->_word) & BROKEN) {
         weft__word_unlock(&barrier->_word);
@@ -98,6 +103,10 @@ int weft_barrier_wait(weft_barrier *barrier, weft_deadline deadline)
 void weft_barrier_reset(weft_barrier *barrier)
 {
     weft__point("barrier reset");
+    if (unlikely(barrier->_flags & WEFT_SHARED)) {
+        weft__shared_barrier_end(barrier, false);
+        return;
+    }
     weft__word_lock(&barrier->_word);
     end_round(barrier, 0);
 }
@@ -105,23 +114,33 @@ void weft_barrier_reset(weft_barrier *barrier)
 void weft_barrier_abort(weft_barrier *barrier)
 {
     weft__point("barrier abort");
+    if (unlikely(barrier->_flags & WEFT_SHARED)) {
+        weft__shared_barrier_end(barrier, true);
+        return;
+    }
     weft__word_lock(&barrier->_word);
     end_round(barrier, BROKEN);
 }
 
 uint32_t weft_barrier_waiting(const weft_barrier *barrier)
 {
-    return load_relaxed(&barrier->_waiting);
+    return barrier->_flags & WEFT_SHARED ? weft__shared_barrier_waiting(barrier)
+                                         : load_relaxed(&barrier->_waiting);
 }
 
 bool weft_barrier_is_broken(const weft_barrier *barrier)
 {
-    return load_acquire(&barrier->_word) & BROKEN;
+    return barrier->_flags & WEFT_SHARED ? weft__shared_barrier_is_broken(barrier)
+                                         : load_acquire(&barrier->_word) & BROKEN;
 }
 
 void weft_barrier_fini(weft_barrier *barrier)
 {
-    WEFT_BUG_ON(weft__is_waited_for(&barrier->_word, queue(barrier)),
+    bool shared = barrier->_flags & WEFT_SHARED;
+    WEFT_BUG_ON(shared ? weft__shared_barrier_waiting(barrier) > 0
+                       : weft__is_waited_for(&barrier->_word, queue(barrier)),
                 "barrier %p is torn down under a waiter", (void *)barrier);
+    if (shared)
+        weft__shared_barrier_fini(barrier);
     *barrier = (weft_barrier){ 0 };
 }

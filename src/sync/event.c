@@ -2,6 +2,7 @@
 #include <weft/event.h>
 
 #include "sched/case.h"
+#include "sync/shared.h"
 #include "sync/sync.h"
 
 enum { SET = 2 };
@@ -13,7 +14,7 @@ static struct weft__wait_queue queue(weft_event *event)
 
 int weft_event_init(weft_event *event, unsigned flags)
 {
-    int r = weft__object_flags(flags);
+    int r = weft__object_flags(event, flags, 0);
     if (r == 0)
         *event = (weft_event){ ._flags = flags };
     return r;
@@ -22,6 +23,10 @@ int weft_event_init(weft_event *event, unsigned flags)
 void weft_event_set(weft_event *event)
 {
     weft__point("event set");
+    if (unlikely(event->_flags & WEFT_SHARED)) {
+        weft__shared_event_set(event);
+        return;
+    }
     weft__word_lock(&event->_word);
     struct weft__task *all = weft__claim_all(queue(event), 0);
     weft__word_unlock_to(&event->_word, SET);
@@ -31,6 +36,10 @@ void weft_event_set(weft_event *event)
 void weft_event_clear(weft_event *event)
 {
     weft__point("event clear");
+    if (unlikely(event->_flags & WEFT_SHARED)) {
+        weft__shared_event_clear(event);
+        return;
+    }
     weft__word_lock(&event->_word);
     weft__word_unlock_to(&event->_word, 0);
 }
@@ -49,6 +58,8 @@ int weft_event_wait(weft_event *event, weft_deadline deadline)
     weft__point("event wait");
     if (load_acquire(&event->_word) & SET)
         return 0;
+    if (unlikely(event->_flags & WEFT_SHARED))
+        return weft__shared_event_wait(event, deadline);
     weft__word_lock(&event->_word);
     if (load_relaxed(&event->_word) & SET) {
         weft__word_unlock(&event->_word);
@@ -80,7 +91,7 @@ struct weft_case weft_on_event(weft_event *event)
 
 void weft_event_fini(weft_event *event)
 {
-    WEFT_BUG_ON(weft__is_waited_for(&event->_word, queue(event)),
+    WEFT_BUG_ON(!(event->_flags & WEFT_SHARED) && weft__is_waited_for(&event->_word, queue(event)),
                 "event %p is torn down under a waiter", (void *)event);
     *event = (weft_event){ 0 };
 }

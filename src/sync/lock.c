@@ -14,7 +14,7 @@ static struct weft__wait_queue queue(weft_lock *lock)
 
 int weft_lock_init(weft_lock *lock, unsigned flags)
 {
-    int r = weft__object_flags(flags);
+    int r = weft__object_flags(lock, flags, 0);
     if (r == 0)
         *lock = (weft_lock){ ._flags = flags };
     return r;
@@ -49,9 +49,7 @@ int weft_lock_acquire_at(weft_lock *lock, weft_deadline deadline, const char *pl
     if (unlikely(r < 0))
         return r;
     weft__point("acquire");
-    if (likely(weft__lock_take_free(lock, self, place)))
-        return 0;
-    return weft__lock_take_slowly(lock, self, deadline, "lock", place);
+    return weft__lock_take(lock, self, deadline, "lock", place);
 }
 
 static int attempt(struct weft_case *c)
@@ -95,13 +93,27 @@ void weft__lock_hand_over(weft_lock *lock, uint32_t lost)
     weft__ready(next);
 }
 
-int weft_lock_release(weft_lock *lock)
+static inline int release(weft_lock *lock, enum weft__robust_end unrepaired)
 {
     struct weft__task *self = weft__current;
-    if (unlikely(!self || load_relaxed(&lock->_owner) != self))
+    if (unlikely(!self || !weft__lock_is_mine(lock, self)))
         return -EPERM;
-    weft__lock_let_go(lock, self);
+    weft__lock_let_go(lock, self, unrepaired);
     weft__point("release");
+    return 0;
+}
+
+int weft_lock_release(weft_lock *lock)
+{
+    return release(lock, WEFT__ROBUST_GONE);
+}
+
+int weft_lock_repaired(weft_lock *lock)
+{
+    if (!weft_lock_is_held(lock))
+        return -EPERM;
+    if (lock->_flags & WEFT_SHARED)
+        weft__robust_repaired(weft__robust_of(lock));
     return 0;
 }
 
@@ -110,37 +122,42 @@ void weft_lock_enter_at(weft_lock *lock, const char *place)
     struct weft__task *self = weft__self();
     WEFT_BUG_ON(!self, "weft_lock_enter: no memory for the thread's record");
     weft__point("enter");
-    if (likely(weft__lock_take_free(lock, self, place)))
+    if (likely(!(lock->_flags & WEFT_SHARED) && weft__lock_take_free(lock, self, place)))
         return;
     struct weft__calm calm = weft__calm_begin(self);
-    int r = weft__lock_take_slowly(lock, self, weft_never(), "lock", place);
+    int r = weft__lock_take(lock, self, weft_never(), "lock", place);
     weft__calm_end(self, calm);
-    WEFT_BUG_ON(r == -EDEADLK, "'%s' enters lock %p, which it holds already", weft__caller_name(),
-                (void *)lock);
+    WEFT_BUG_ON(r < 0, "'%s' enters lock %p, %s", weft__caller_name(), (void *)lock,
+                weft__no_entry(r));
 }
 
 void weft_lock_leave(weft_lock *lock)
 {
-    int r = weft_lock_release(lock);
+    int r = release(lock, WEFT__ROBUST_MARKED);
     WEFT_BUG_ON(r < 0, "'%s' leaves lock %p, which it does not hold", weft__caller_name(),
                 (void *)lock);
 }
 
 bool weft_lock_is_held(const weft_lock *lock)
 {
-    return weft__current && load_relaxed(&lock->_owner) == weft__current;
+    return weft__current && weft__lock_is_mine(lock, weft__current);
 }
 
 void weft_lock_fini(weft_lock *lock)
 {
-    WEFT_BUG_ON(load_relaxed(&lock->_word) & (WEFT__HELD | WEFT__WAITERS),
-                "lock %p is torn down while it is held or waited for", (void *)lock);
+    WEFT_BUG_ON(weft__lock_is_used(lock), "lock %p is torn down while it is held or waited for",
+                (void *)lock);
     *lock = (weft_lock){ 0 };
 }
 
 void weft__lock_ended(void *object)
 {
     weft_lock *lock = object;
+    if (lock->_flags & WEFT_SHARED) {
+        if (weft__robust_is_mine(weft__robust_of(lock))) /* and not its parent's, in a fork's child */
+            weft__robust_drop(weft__robust_of(lock), WEFT__ROBUST_MARKED);
+        return;
+    }
     lock->_depth = 0;
     store_relaxed(&lock->_owner, (struct weft__task *)NULL);
     weft__lock_hand_over(lock, WEFT__LOST);
@@ -150,6 +167,8 @@ void weft__lock_ended(void *object)
 void weft__lock_lost(void *object)
 {
     weft_lock *lock = object;
+    if (lock->_flags & WEFT_SHARED) /* it is the parent's */
+        return;
     lock->_depth = 0;
     lock->_owner = NULL;
     store_relaxed(&lock->_word, WEFT__LOST);

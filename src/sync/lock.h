@@ -5,6 +5,7 @@
 #include <weft/lock.h>
 
 #include "sync/hold.h"
+#include "sync/shared.h"
 #include "sync/sync.h"
 
 enum {
@@ -50,9 +51,30 @@ static inline bool weft__lock_take_free(weft_lock *lock, struct weft__task *self
     return taken;
 }
 
-/* By its owner. */
-static inline void weft__lock_let_go(weft_lock *lock, struct weft__task *self)
+static inline bool weft__lock_is_mine(const weft_lock *lock, const struct weft__task *self)
 {
+    return load_relaxed(&lock->_owner) == self &&
+           likely(!(lock->_flags & WEFT_SHARED) || weft__robust_is_mine(weft__robust_of(lock)));
+}
+
+static inline int weft__lock_take(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
+                                  const char *reason, const char *place)
+{
+    if (unlikely(lock->_flags & WEFT_SHARED))
+        return weft__shared_lock_take(lock, self, deadline, reason, place);
+    if (likely(weft__lock_take_free(lock, self, place)))
+        return 0;
+    return weft__lock_take_slowly(lock, self, deadline, reason, place);
+}
+
+/* By its owner. unrepaired: what becomes of a shared one that is marked still. */
+static inline void weft__lock_let_go(weft_lock *lock, struct weft__task *self,
+                                     enum weft__robust_end unrepaired)
+{
+    if (unlikely(lock->_flags & WEFT_SHARED)) {
+        weft__shared_lock_let_go(lock, self, unrepaired);
+        return;
+    }
     bool solo = weft__solo_enter();
     if (!solo)
         weft__section_enter();
@@ -67,6 +89,14 @@ static inline void weft__lock_let_go(weft_lock *lock, struct weft__task *self)
         weft__solo_leave();
     else
         weft__section_leave();
+}
+
+/* For fini. */
+static inline bool weft__lock_is_used(const weft_lock *lock)
+{
+    uint32_t word = load_relaxed(&lock->_word), owner = word & FUTEX_TID_MASK;
+    return lock->_flags & WEFT_SHARED ? owner && owner != WEFT__LOCK_GONE
+                                      : word & (WEFT__HELD | WEFT__WAITERS);
 }
 
 #endif

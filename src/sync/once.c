@@ -2,6 +2,7 @@
 #include <weft/once.h>
 
 #include "sync/hold.h"
+#include "sync/shared.h"
 #include "sync/sync.h"
 
 enum { RUNNING = 2, DONE = 4 };
@@ -14,7 +15,7 @@ static struct weft__wait_queue queue(weft_once *once)
 
 int weft_once_init(weft_once *once, unsigned flags)
 {
-    int r = weft__object_flags(flags);
+    int r = weft__object_flags(once, flags, 0);
     if (r == 0)
         *once = (weft_once){ ._flags = flags };
     return r;
@@ -65,6 +66,8 @@ int weft_once_run_at(weft_once *once, weft_fn *fn, void *arg, weft_deadline dead
     weft__point("once");
     if (likely(weft_once_is_done(once)))
         return once->_result;
+    if (unlikely(once->_flags & WEFT_SHARED))
+        return weft__shared_once_run(once, self, fn, arg, deadline, place);
     weft__word_lock(&once->_word);
     uint32_t word = load_relaxed(&once->_word);
     if (word & DONE || load_relaxed(&once->_owner) == self) {
@@ -87,24 +90,31 @@ int weft_once_run_at(weft_once *once, weft_fn *fn, void *arg, weft_deadline dead
 
 bool weft_once_is_done(const weft_once *once)
 {
-    return load_acquire(&once->_word) & DONE;
+    return once->_flags & WEFT_SHARED ? weft__shared_once_is_done(once)
+                                      : load_acquire(&once->_word) & DONE;
 }
 
 void weft_once_fini(weft_once *once)
 {
-    WEFT_BUG_ON(load_relaxed(&once->_word) & RUNNING, "once %p is torn down while it runs",
-                (void *)once);
+    WEFT_BUG_ON(load_relaxed(&once->_word) & (once->_flags & WEFT_SHARED ? FUTEX_TID_MASK : RUNNING),
+                "once %p is torn down while it runs", (void *)once);
     *once = (weft_once){ 0 };
 }
 
-void weft__once_ended(void *once)
+void weft__once_ended(void *object)
 {
-    pass_on(once, NULL);
+    weft_once *once = object;
+    if (!(once->_flags & WEFT_SHARED))
+        pass_on(once, NULL);
+    else if (weft__robust_is_mine(weft__robust_of(once)))
+        weft__robust_drop(weft__robust_of(once), WEFT__ROBUST_WHOLE);
 }
 
 void weft__once_lost(void *object)
 {
     weft_once *once = object;
+    if (once->_flags & WEFT_SHARED)
+        return;
     once->_owner = NULL;
     store_relaxed(&once->_word, 0);
 }

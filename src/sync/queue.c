@@ -489,7 +489,7 @@ struct weft_case weft_on_get(weft_queue *queue, void *out, size_t size)
 int weft_queue_init(weft_queue *queue, void *slots, uint32_t count, uint32_t size, unsigned flags)
 {
     unsigned order = flags & (WEFT_LIFO | WEFT_PRIORITY);
-    int r = weft__object_flags(flags & ~order);
+    int r = flags & WEFT_SHARED ? -ENOTSUP : weft__object_flags(queue, flags & ~order, 0);
     if (r < 0)
         return r;
     if (size == 0 || (order && count == 0) || order == (WEFT_LIFO | WEFT_PRIORITY) ||

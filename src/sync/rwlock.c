@@ -8,6 +8,7 @@
 #include <weft/rwlock.h>
 
 #include "sync/hold.h"
+#include "sync/shared.h"
 #include "sync/sync.h"
 
 enum { WRITER = 2, WAITERS = 4, LOST = 8, READER = 16, FLAGS = READER - 1 };
@@ -26,10 +27,10 @@ static struct weft__wait_queue queue(weft_rwlock *rwlock)
 
 int weft_rwlock_init(weft_rwlock *rwlock, unsigned flags)
 {
-    int r = weft__object_flags(flags);
+    int r = weft__object_flags(rwlock, flags, 0);
     if (r == 0)
         *rwlock = (weft_rwlock){ ._flags = flags };
-    return r;
+    return r == 0 && flags & WEFT_SHARED ? weft__shared_rwlock_init(rwlock) : r;
 }
 
 /* Add to the word, if none of the bits is set. */
@@ -149,6 +150,8 @@ static inline int acquire(weft_rwlock *rwlock, bool reads, weft_deadline deadlin
     if (unlikely(r < 0))
         return r;
     weft__point("acquire");
+    if (unlikely(rwlock->_flags & WEFT_SHARED))
+        return weft__shared_rwlock_take(rwlock, self, reads, deadline, place);
     if (likely(take_free(rwlock, self, reads, place)))
         return 0;
     return acquire_slowly(rwlock, self, reads, deadline, place);
@@ -181,14 +184,16 @@ static inline void writer_leaves(weft_rwlock *rwlock, uint32_t lost)
     }
 }
 
-int weft_rwlock_release(weft_rwlock *rwlock)
+static inline int release(weft_rwlock *rwlock, enum weft__robust_end unrepaired)
 {
     struct weft__task *self = weft__current;
     int r = 0;
     if (unlikely(!self))
         return -EPERM;
     weft__outer_enter();
-    if (load_relaxed(&rwlock->_owner) == self) {
+    if (unlikely(rwlock->_flags & WEFT_SHARED)) {
+        r = weft__shared_rwlock_let_go(rwlock, self, unrepaired);
+    } else if (load_relaxed(&rwlock->_owner) == self) {
         weft__unhold(self, rwlock, WEFT__HOLDS_WRITE);
         writer_leaves(rwlock, 0);
     } else if (likely(weft__unhold(self, rwlock, WEFT__HOLDS_READ))) {
@@ -202,18 +207,34 @@ int weft_rwlock_release(weft_rwlock *rwlock)
     return r;
 }
 
+int weft_rwlock_release(weft_rwlock *rwlock)
+{
+    return release(rwlock, WEFT__ROBUST_GONE);
+}
+
+int weft_rwlock_repaired(weft_rwlock *rwlock)
+{
+    if (!weft_rwlock_is_writer(rwlock))
+        return -EPERM;
+    if (rwlock->_flags & WEFT_SHARED)
+        weft__shared_rwlock_repaired(rwlock);
+    return 0;
+}
+
 static inline void enter(weft_rwlock *rwlock, bool reads, const char *place)
 {
     struct weft__task *self = weft__self();
     WEFT_BUG_ON(!self, "weft_rwlock_enter: no memory for the thread's record");
     weft__point("enter");
-    if (likely(take_free(rwlock, self, reads, place)))
+    bool shared = rwlock->_flags & WEFT_SHARED;
+    if (likely(!shared && take_free(rwlock, self, reads, place)))
         return;
     struct weft__calm calm = weft__calm_begin(self);
-    int r = acquire_slowly(rwlock, self, reads, weft_never(), place);
+    int r = shared ? weft__shared_rwlock_take(rwlock, self, reads, weft_never(), place)
+                   : acquire_slowly(rwlock, self, reads, weft_never(), place);
     weft__calm_end(self, calm);
-    WEFT_BUG_ON(r == -EDEADLK, "'%s' enters rwlock %p to %s, which it holds already",
-                weft__caller_name(), (void *)rwlock, reads ? "read" : "write");
+    WEFT_BUG_ON(r < 0, "'%s' enters rwlock %p to %s, %s", weft__caller_name(), (void *)rwlock,
+                reads ? "read" : "write", weft__no_entry(r));
 }
 
 void weft_rwlock_enter_read_at(weft_rwlock *rwlock, const char *place)
@@ -228,7 +249,7 @@ void weft_rwlock_enter_write_at(weft_rwlock *rwlock, const char *place)
 
 void weft_rwlock_leave(weft_rwlock *rwlock)
 {
-    int r = weft_rwlock_release(rwlock);
+    int r = release(rwlock, WEFT__ROBUST_MARKED);
     WEFT_BUG_ON(r < 0, "'%s' leaves rwlock %p, which it does not hold", weft__caller_name(),
                 (void *)rwlock);
 }
@@ -240,30 +261,51 @@ bool weft_rwlock_is_reader(const weft_rwlock *rwlock)
 
 bool weft_rwlock_is_writer(const weft_rwlock *rwlock)
 {
-    return weft__current && load_relaxed(&rwlock->_owner) == weft__current;
+    return weft__current &&
+           (rwlock->_flags & WEFT_SHARED ? weft__shared_writer_is(rwlock, weft__current)
+                                         : load_relaxed(&rwlock->_owner) == weft__current);
+}
+
+static bool is_used(weft_rwlock *rwlock)
+{
+    if (rwlock->_flags & WEFT_SHARED)
+        return weft__shared_rwlock_is_used(rwlock);
+    return load_relaxed(&rwlock->_word) & ~(uint32_t)(LOST | WAITERS) ||
+           weft__is_waited_for(&rwlock->_word, queue(rwlock));
 }
 
 void weft_rwlock_fini(weft_rwlock *rwlock)
 {
-    WEFT_BUG_ON(load_relaxed(&rwlock->_word) & ~(uint32_t)(LOST | WAITERS) ||
-                    weft__is_waited_for(&rwlock->_word, queue(rwlock)),
-                "rwlock %p is torn down while it is held or waited for", (void *)rwlock);
+    WEFT_BUG_ON(is_used(rwlock), "rwlock %p is torn down while it is held or waited for",
+                (void *)rwlock);
+    if (rwlock->_flags & WEFT_SHARED)
+        weft__shared_rwlock_fini(rwlock);
     *rwlock = (weft_rwlock){ 0 };
 }
 
-void weft__writer_ended(void *rwlock)
+void weft__writer_ended(void *object)
 {
-    writer_leaves(rwlock, LOST);
+    weft_rwlock *rwlock = object;
+    if (rwlock->_flags & WEFT_SHARED)
+        weft__shared_writer_ended(rwlock);
+    else
+        writer_leaves(rwlock, LOST);
 }
 
-void weft__reader_ended(void *rwlock)
+void weft__reader_ended(void *object)
 {
-    reader_leaves(rwlock);
+    weft_rwlock *rwlock = object;
+    if (rwlock->_flags & WEFT_SHARED)
+        weft__shared_reader_ended(rwlock);
+    else
+        reader_leaves(rwlock);
 }
 
 void weft__writer_lost(void *object)
 {
     weft_rwlock *rwlock = object;
+    if (rwlock->_flags & WEFT_SHARED) /* it is the parent's */
+        return;
     rwlock->_owner = NULL;
     store_relaxed(&rwlock->_word, LOST);
 }
@@ -271,5 +313,6 @@ void weft__writer_lost(void *object)
 void weft__reader_lost(void *object)
 {
     weft_rwlock *rwlock = object;
-    store_relaxed(&rwlock->_word, load_relaxed(&rwlock->_word) - READER);
+    if (!(rwlock->_flags & WEFT_SHARED))
+        store_relaxed(&rwlock->_word, load_relaxed(&rwlock->_word) - READER);
 }

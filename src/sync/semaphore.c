@@ -2,6 +2,7 @@
 #include <weft/semaphore.h>
 
 #include "sched/case.h"
+#include "sync/shared.h"
 #include "sync/sync.h"
 
 static struct weft__wait_queue queue(weft_semaphore *sem)
@@ -11,12 +12,14 @@ static struct weft__wait_queue queue(weft_semaphore *sem)
 
 int weft_semaphore_init(weft_semaphore *sem, uint32_t value, uint32_t max, unsigned flags)
 {
-    int r = weft__object_flags(flags);
+    int r = weft__object_flags(sem, flags, WEFT_OWNED);
+    if (r == 0 && flags == WEFT_OWNED)
+        r = -EINVAL;
     if (r == 0 && max && value > max)
         r = -EINVAL;
     if (r == 0)
         *sem = (weft_semaphore){ ._flags = flags, ._value = value, ._max = max };
-    return r;
+    return r == 0 && flags & WEFT_SHARED ? weft__shared_semaphore_init(sem) : r;
 }
 
 int weft_semaphore_acquire(weft_semaphore *sem, weft_deadline deadline)
@@ -26,6 +29,8 @@ int weft_semaphore_acquire(weft_semaphore *sem, weft_deadline deadline)
     if (r < 0)
         return r;
     weft__point("semaphore acquire");
+    if (unlikely(sem->_flags & WEFT_SHARED))
+        return weft__shared_semaphore_acquire(sem, deadline);
     weft__word_lock(&sem->_word);
     if (sem->_value > 0) {
         store_relaxed(&sem->_value, sem->_value - 1);
@@ -61,6 +66,8 @@ int weft_semaphore_release(weft_semaphore *sem, uint32_t n)
     struct weft__task *chain = NULL, **end = &chain;
     struct weft__wait_node *node;
     weft__point("semaphore release");
+    if (unlikely(sem->_flags & WEFT_SHARED))
+        return weft__shared_semaphore_release(sem, n);
     weft__word_lock(&sem->_word);
     uint32_t most = sem->_max ? sem->_max : UINT32_MAX;
     if (n > most - sem->_value) { /* those who wait would take some: then value is 0 */
@@ -80,12 +87,15 @@ int weft_semaphore_release(weft_semaphore *sem, uint32_t n)
 
 uint32_t weft_semaphore_value(const weft_semaphore *sem)
 {
-    return load_relaxed(&sem->_value);
+    return sem->_flags & WEFT_SHARED ? weft__shared_semaphore_value(sem)
+                                     : load_relaxed(&sem->_value);
 }
 
 void weft_semaphore_fini(weft_semaphore *sem)
 {
-    WEFT_BUG_ON(weft__is_waited_for(&sem->_word, queue(sem)),
+    if (sem->_flags & WEFT_OWNED)
+        weft__cells_free(sem->_first);
+    WEFT_BUG_ON(!(sem->_flags & WEFT_SHARED) && weft__is_waited_for(&sem->_word, queue(sem)),
                 "semaphore %p is torn down under a waiter", (void *)sem);
     *sem = (weft_semaphore){ 0 };
 }

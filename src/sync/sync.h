@@ -8,16 +8,24 @@
 #include "base/report.h"
 #include "sched/wait.h"
 
-/* Flags of an object's init. */
-static inline int weft__object_flags(unsigned flags)
-{
-    return flags & ~(unsigned)WEFT_SHARED ? -EINVAL : flags & WEFT_SHARED ? -ENOTSUP : 0;
-}
+/* Flags of an object's init, its place, and what it may have beside WEFT_SHARED. */
+#define weft__object_flags(object, flags, known) \
+    weft__object_check(object, sizeof *(object), flags, known)
+int weft__object_check(const void *object, size_t size, unsigned flags, unsigned known);
 
 /* For reports. */
 static inline const char *weft__caller_name(void)
 {
     return weft__current ? weft__task_name(weft__current) : "thread";
+}
+
+/* Why an enter has failed. */
+static inline const char *weft__no_entry(int r)
+{
+    return r == -EDEADLK           ? "which it holds already"
+           : r == -ENOTRECOVERABLE ? "which was let go unrepaired"
+           : r == -ENOLCK          ? "with as many shared locks held as a thread can"
+                                   : "and cannot wait for it";
 }
 
 #endif

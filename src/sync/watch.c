@@ -247,7 +247,7 @@ int weft__watch_wait(const uint32_t *word, uint32_t seen, uint32_t epoch, weft_d
     return sliced && r == -ETIMEDOUT ? 0 : r;
 }
 
-void weft__shared_wake(const uint32_t *word, int n)
+int weft__shared_wake(const uint32_t *word, int n)
 {
-    weft__sys_futex_wake_shared(word, n);
+    return weft__sys_futex_wake_shared(word, n);
 }

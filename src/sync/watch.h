@@ -17,7 +17,7 @@ static inline uint32_t weft__death_epoch(void)
  * whoever could take what it was for takes it, or wakes another: weft__shared_wake. */
 int weft__watch_wait(const uint32_t *word, uint32_t seen, uint32_t epoch, weft_deadline deadline,
                      const char *reason, const void *object);
-void weft__shared_wake(const uint32_t *word, int n);
+int weft__shared_wake(const uint32_t *word, int n); /* how many */
 
 static inline weft_deadline weft__deadline_fix(weft_deadline deadline)
 {

@@ -6,105 +6,109 @@
 
 enum { CROWD = 9 };
 
-static weft_lock lock;
-static weft_rlock rlock;
-static weft_rwlock rwlock;
-static weft_cond cond;
-static weft_semaphore sem;
-static weft_event event;
-static weft_barrier barrier;
-static weft_once once;
+static struct objects {
+    weft_lock lock;
+    weft_rlock rlock;
+    weft_rwlock rwlock;
+    weft_cond cond;
+    weft_semaphore sem;
+    weft_event event;
+    weft_barrier barrier;
+    weft_once once;
+} here, *o;
+static unsigned flags;    /* WEFT_SHARED, and they lie in the arena */
+static int left;          /* a condition's waits that have ended */
 static weft_group runner; /* of once's function, which waits for the event */
 
 static void lock_init(int waiters)
 {
     (void)waiters;
-    CHECK_OK(weft_lock_init(&lock, 0));
+    CHECK_OK(weft_lock_init(&o->lock, flags));
 }
 static void lock_shut(void)
 {
-    weft_lock_enter(&lock);
+    weft_lock_enter(&o->lock);
 }
 static void lock_open(int waiters)
 {
     (void)waiters;
-    weft_lock_leave(&lock);
+    weft_lock_leave(&o->lock);
 }
 static int lock_wait(weft_deadline deadline)
 {
-    int r = weft_lock_acquire(&lock, deadline);
+    int r = weft_lock_acquire(&o->lock, deadline);
     if (r == 0)
-        CHECK_EQ(weft_lock_release(&lock), 0);
+        CHECK_EQ(weft_lock_release(&o->lock), 0);
     return r;
 }
 static void lock_fini(void)
 {
-    weft_lock_fini(&lock);
+    weft_lock_fini(&o->lock);
 }
 
 static void rlock_init(int waiters)
 {
     (void)waiters;
-    CHECK_OK(weft_rlock_init(&rlock, 0));
+    CHECK_OK(weft_rlock_init(&o->rlock, flags));
 }
 static void rlock_shut(void)
 {
-    weft_rlock_enter(&rlock);
-    weft_rlock_enter(&rlock);
+    weft_rlock_enter(&o->rlock);
+    weft_rlock_enter(&o->rlock);
 }
 static void rlock_open(int waiters)
 {
     (void)waiters;
-    weft_rlock_leave(&rlock);
-    weft_rlock_leave(&rlock);
+    weft_rlock_leave(&o->rlock);
+    weft_rlock_leave(&o->rlock);
 }
 static int rlock_wait(weft_deadline deadline)
 {
-    int r = weft_rlock_acquire(&rlock, deadline);
+    int r = weft_rlock_acquire(&o->rlock, deadline);
     if (r == 0)
-        CHECK_EQ(weft_rlock_release(&rlock), 0);
+        CHECK_EQ(weft_rlock_release(&o->rlock), 0);
     return r;
 }
 static void rlock_fini(void)
 {
-    weft_rlock_fini(&rlock);
+    weft_rlock_fini(&o->rlock);
 }
 
 static void rwlock_init(int waiters)
 {
     (void)waiters;
-    CHECK_OK(weft_rwlock_init(&rwlock, 0));
+    CHECK_OK(weft_rwlock_init(&o->rwlock, flags));
 }
 static void rwlock_write(void)
 {
-    weft_rwlock_enter_write(&rwlock);
+    weft_rwlock_enter_write(&o->rwlock);
 }
 static void rwlock_read(void)
 {
-    weft_rwlock_enter_read(&rwlock);
+    weft_rwlock_enter_read(&o->rwlock);
 }
 static void rwlock_open(int waiters)
 {
     (void)waiters;
-    weft_rwlock_leave(&rwlock);
+    weft_rwlock_leave(&o->rwlock);
 }
 static int read_wait(weft_deadline deadline)
 {
-    int r = weft_rwlock_acquire_read(&rwlock, deadline);
+    int r = weft_rwlock_acquire_read(&o->rwlock, deadline);
     if (r == 0)
-        CHECK_EQ(weft_rwlock_release(&rwlock), 0);
+        CHECK_EQ(weft_rwlock_release(&o->rwlock), 0);
     return r;
 }
 static int write_wait(weft_deadline deadline)
 {
-    int r = weft_rwlock_acquire_write(&rwlock, deadline);
+    int r = weft_rwlock_acquire_write(&o->rwlock, deadline);
     if (r == 0)
-        CHECK_EQ(weft_rwlock_release(&rwlock), 0);
+        CHECK_EQ(weft_rwlock_release(&o->rwlock), 0);
     return r;
 }
 static void rwlock_fini(void)
 {
-    weft_rwlock_fini(&rwlock);
+    weft_rwlock_fini(&o->rwlock);
 }
 
 static void nothing(void)
@@ -114,123 +118,125 @@ static void cond_init(int waiters)
 {
     lock_init(waiters);
     rlock_init(waiters);
-    CHECK_OK(weft_cond_init(&cond, 0));
+    CHECK_OK(weft_cond_init(&o->cond, flags));
 }
 static void cond_open(int waiters)
 {
-    for (int woken = 0; woken < waiters; weft_yield())
-        woken += weft_cond_broadcast(&cond);
+    for (int before = LOAD(left); LOAD(left) < before + waiters; weft_yield())
+        weft_cond_broadcast(&o->cond);
 }
 static int cond_wait(weft_deadline deadline)
 {
     int r;
-    weft_with_lock(&lock)
-        r = weft_cond_wait(&cond, &lock, deadline);
+    weft_with_lock(&o->lock)
+        r = weft_cond_wait(&o->cond, &o->lock, deadline);
+    ADD(left, 1);
     return r;
 }
 static int cond_rlock_wait(weft_deadline deadline)
 {
     int r;
-    weft_with_rlock(&rlock)
-        weft_with_rlock(&rlock)
-            r = weft_cond_wait_rlock(&cond, &rlock, deadline);
-    CHECK(!weft_rlock_is_held(&rlock));
+    weft_with_rlock(&o->rlock)
+        weft_with_rlock(&o->rlock)
+            r = weft_cond_wait_rlock(&o->cond, &o->rlock, deadline);
+    CHECK(!weft_rlock_is_held(&o->rlock));
+    ADD(left, 1);
     return r;
 }
 static void cond_fini(void)
 {
-    weft_cond_fini(&cond);
+    weft_cond_fini(&o->cond);
     lock_fini();
     rlock_fini();
 }
 
 static void sem_init_(int waiters)
 {
-    CHECK_OK(weft_semaphore_init(&sem, 1, (uint32_t)waiters + 1, 0));
+    CHECK_OK(weft_semaphore_init(&o->sem, 1, (uint32_t)waiters + 1, flags));
 }
 static void sem_shut(void)
 {
-    CHECK_EQ(weft_semaphore_acquire(&sem, weft_at_once()), 0);
+    CHECK_EQ(weft_semaphore_acquire(&o->sem, weft_at_once()), 0);
 }
 static void sem_open_(int waiters)
 {
     (void)waiters;
-    CHECK_EQ(weft_semaphore_release(&sem, 1), 0);
+    CHECK_EQ(weft_semaphore_release(&o->sem, 1), 0);
 }
 static int sem_wait_(weft_deadline deadline)
 {
     int r;
-    weft_with_semaphore(&sem, deadline, &r)
+    weft_with_semaphore(&o->sem, deadline, &r)
         CHECK_EQ(r, 0);
     return r;
 }
 static void sem_fini(void)
 {
-    weft_semaphore_fini(&sem);
+    weft_semaphore_fini(&o->sem);
 }
 
 static void event_init(int waiters)
 {
     (void)waiters;
-    CHECK_OK(weft_event_init(&event, 0));
-    weft_event_set(&event);
+    CHECK_OK(weft_event_init(&o->event, flags));
+    weft_event_set(&o->event);
 }
 static void event_shut(void)
 {
-    weft_event_clear(&event);
+    weft_event_clear(&o->event);
 }
 static void event_open(int waiters)
 {
     (void)waiters;
-    weft_event_set(&event);
+    weft_event_set(&o->event);
 }
 static int event_wait(weft_deadline deadline)
 {
-    return weft_event_wait(&event, deadline);
+    return weft_event_wait(&o->event, deadline);
 }
 static void event_fini(void)
 {
-    weft_event_fini(&event);
+    weft_event_fini(&o->event);
 }
 
 static void barrier_init(int waiters)
 {
-    CHECK_OK(weft_barrier_init(&barrier, (uint32_t)waiters + 1, NULL, NULL, 0));
+    CHECK_OK(weft_barrier_init(&o->barrier, (uint32_t)waiters + 1, NULL, NULL, flags));
 }
 static void barrier_open(int waiters)
 {
-    UNTIL((int)weft_barrier_waiting(&barrier) == waiters);
-    CHECK_EQ(weft_barrier_wait(&barrier, weft_never()), waiters);
+    UNTIL((int)weft_barrier_waiting(&o->barrier) == waiters);
+    CHECK_EQ(weft_barrier_wait(&o->barrier, weft_never()), waiters);
 }
 static int barrier_wait(weft_deadline deadline)
 {
-    int r = weft_barrier_wait(&barrier, deadline);
+    int r = weft_barrier_wait(&o->barrier, deadline);
     if (r < 0) {
-        CHECK(weft_barrier_is_broken(&barrier));
-        weft_barrier_reset(&barrier);
+        CHECK(weft_barrier_is_broken(&o->barrier));
+        weft_barrier_reset(&o->barrier);
     }
     return r < 0 ? r : 0;
 }
 static void barrier_fini(void)
 {
-    weft_barrier_fini(&barrier);
+    weft_barrier_fini(&o->barrier);
 }
 
 static int wait_event(void *arg)
 {
     (void)arg;
-    return weft_event_wait(&event, weft_never());
+    return weft_event_wait(&o->event, weft_never());
 }
 static int run_once(void *arg)
 {
     (void)arg;
-    return weft_once_run(&once, wait_event, NULL, weft_never());
+    return weft_once_run(&o->once, wait_event, NULL, weft_never());
 }
 static void once_init(int waiters)
 {
     (void)waiters;
-    CHECK_OK(weft_event_init(&event, 0));
-    CHECK_OK(weft_once_init(&once, 0));
+    CHECK_OK(weft_event_init(&o->event, flags));
+    CHECK_OK(weft_once_init(&o->once, flags));
     CHECK_OK(weft_group_init(&runner, 0));
 }
 static void once_shut(void)
@@ -243,17 +249,17 @@ static void once_shut(void)
 static void once_open(int waiters)
 {
     (void)waiters;
-    weft_event_set(&event);
+    weft_event_set(&o->event);
     CHECK_EQ(weft_group_wait(&runner, weft_never()), 0);
 }
 static int once_wait(weft_deadline deadline)
 {
-    return weft_once_run(&once, wait_event, NULL, deadline);
+    return weft_once_run(&o->once, wait_event, NULL, deadline);
 }
 static void once_fini(void)
 {
-    weft_once_fini(&once);
-    weft_event_fini(&event);
+    weft_once_fini(&o->once);
+    weft_event_fini(&o->event);
     weft_group_fini(&runner);
 }
 
@@ -277,7 +283,26 @@ static const struct row {
     { "barrier", "barrier", barrier_init, nothing, barrier_open, barrier_wait, barrier_fini, false },
     { "once", "once", once_init, once_shut, once_open, once_wait, once_fini, false },
 };
-#define EACH(row) for (const struct row *row = rows; row < rows + sizeof rows / sizeof *rows; row++)
+
+/* Each twice, private and shared; a seed knows of private ones only. */
+static int forms(const struct test *t)
+{
+    return t->seed ? 1 : 2;
+}
+
+static const struct row *first_row(int form)
+{
+    flags = form ? WEFT_SHARED : 0u;
+    o = form ? weft_arena_alloc(sizeof *o) : &here;
+    CHECK(o != NULL);
+    return rows;
+}
+
+#define ROWS(row, form) \
+    for (const struct row *row = first_row(form); row < rows + sizeof rows / sizeof *rows; row++)
+#define EACH(row)                               \
+    for (int form = 0; form < forms(t); form++) \
+    ROWS(row, form)
 
 struct visit {
     const struct row *row;
@@ -491,6 +516,6 @@ static void fini_under_a_waiter(void *arg)
 TEST_EACH_KIND_REAL(fini_under_a_waiter_is_a_bug, "processes")
 {
     bug_kind = t->kind;
-    EACH(row)
+    ROWS(row, 0)
     CHECK_BUG(fini_under_a_waiter, (void *)(uintptr_t)row, "torn down");
 }

@@ -1,0 +1,110 @@
+/* shared_lock.c - robust locks that are waited for: lock and rlock, and what stands on one. */
+#include "shared/arena.h"
+#include "sync/lock.h"
+#include "sync/shared.h"
+
+int weft__object_check(const void *object, size_t size, unsigned flags, unsigned known)
+{
+    bool shared = flags & WEFT_SHARED;
+    if (flags & ~(known | WEFT_SHARED))
+        return -EINVAL;
+    if (weft__arena_has(object, size) != shared)
+        return weft__failed(-EINVAL,
+                            shared ? "object %p is to be shared and not in the arena"
+                                   : "object %p is in the arena and not to be shared",
+                            object);
+    return shared ? weft__robust_check() : 0;
+}
+
+static cold int take_slowly(struct weft__robust *lock, weft_deadline deadline, const char *reason)
+{
+    bool slept = false;
+    deadline = weft__deadline_fix(deadline);
+    for (;;) {
+        uint32_t seen, epoch = weft__death_epoch();
+        int r = deadline.ns ? weft__robust_take(lock, slept, &seen) : -ETIMEDOUT;
+        if (r == -EAGAIN)
+            r = weft__watch_wait(&lock->word, seen, epoch, deadline, reason, lock);
+        else
+            return r;
+        if (r < 0) {
+            weft__robust_pass(lock);
+            return r;
+        }
+        slept = true;
+    }
+}
+
+int weft__shared_gate(void *object, weft_deadline deadline, const char *reason)
+{
+    int r = weft__robust_take(object, false, NULL);
+    return likely(r != -EAGAIN) ? r : take_slowly(object, deadline, reason);
+}
+
+int weft__shared_take(void *object, struct weft__task *self, weft_deadline deadline,
+                      const char *reason)
+{
+    struct weft__robust *lock = object;
+    int r = weft__robust_take(lock, false, NULL);
+    if (unlikely(r == -EAGAIN)) {
+        if (weft__robust_is_mine(lock) && lock->mine[0] == (uintptr_t)self)
+            return -EDEADLK; /* and not another task of this thread */
+        r = take_slowly(lock, deadline, reason);
+    }
+    if (likely(r >= 0))
+        store_relaxed(&lock->mine[0], (uintptr_t)self);
+    return r;
+}
+
+int weft__shared_lock_take(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
+                           const char *reason, const char *place)
+{
+    int r = weft__shared_take(lock, self, deadline, reason);
+    if (unlikely(r == WEFT_RECOVERED))
+        shared_store(&lock->_depth, 0);
+    if (likely(r >= 0))
+        weft__hold(self, lock, (enum weft__hold_sort)lock->_sort, place);
+    return r;
+}
+
+void weft__shared_lock_let_go(weft_lock *lock, struct weft__task *self,
+                              enum weft__robust_end unrepaired)
+{
+    struct weft__robust *robust = weft__robust_of(lock);
+    weft__unhold(self, lock, (enum weft__hold_sort)lock->_sort);
+    weft__robust_drop(robust,
+                      unlikely(weft__robust_is_marked(robust)) ? unrepaired : WEFT__ROBUST_WHOLE);
+}
+
+/* -- once: whoever runs the function holds the lock. The result and its mark are one word. -------------- */
+
+static uint64_t *outcome(weft_once *once)
+{
+    return &weft__robust_of(once)->mine[1];
+}
+
+#define DONE (1ull << 32) /* above the result */
+
+bool weft__shared_once_is_done(const weft_once *once)
+{
+    return load_acquire(&weft__robust_of(once)->mine[1]) & DONE;
+}
+
+int weft__shared_once_run(weft_once *once, struct weft__task *self, weft_fn *fn, void *arg,
+                          weft_deadline deadline, const char *place)
+{
+    int r = weft__shared_take(once, self, deadline, "once");
+    if (r < 0)
+        return r;
+    if (weft__shared_once_is_done(once)) {
+        r = once->_result;
+    } else {
+        weft__hold(self, once, WEFT__HOLDS_ONCE, place);
+        r = fn(arg);
+        weft__unhold(self, once, WEFT__HOLDS_ONCE);
+        if (r >= 0)
+            shared_store(outcome(once), DONE | (uint32_t)r);
+    }
+    weft__robust_drop(weft__robust_of(once), WEFT__ROBUST_WHOLE);
+    return r;
+}
