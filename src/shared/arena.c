@@ -222,14 +222,19 @@ static void *run_take(size_t size, enum weft__block_owner owner)
     return run + 1;
 }
 
-/* Its entry is GOING, and ours. The first span comes last: until then it tells what to do. */
+/* Its entry is GOING, and ours. A span that is free may be another's at once, and must not be freed again by
+ * who goes on after our death: so it is ours by its own entry before it is no longer the run's. */
 static void run_dissolve(uint32_t span, uint32_t n)
 {
     bool keep = load_relaxed(&weft__tree->spare) < SPARE_MAX;
     if (!keep)
         weft__sys_madvise(span_at(span), (size_t)n * WEFT__SPAN, MADV_REMOVE);
-    for (uint32_t i = n; i-- > 0;)
+    for (uint32_t i = n; --i > 0;) {
+        shared_store(span_entry(span + i), entry(SPAN_TAKEN, 0, weft__me));
+        shared_store(span_entry(span), entry(SPAN_GOING, i, weft__me));
         shared_store(span_entry(span + i), entry(SPAN_FREE, keep, 0));
+    }
+    shared_store(span_entry(span), entry(SPAN_FREE, keep, 0));
     shared_add(&weft__tree->used, -(uint64_t)n * WEFT__SPAN);
     if (keep)
         shared_add(&weft__tree->spare, (uint64_t)n * WEFT__SPAN);
@@ -405,6 +410,13 @@ void weft__arena_owner_set(void *block, enum weft__block_owner owner, uint64_t w
     uint64_t e, *tag = tag_at(block, &span, &e);
     if (tag)
         shared_store(tag, tag_of(owner, what));
+}
+
+bool weft__arena_is_lent(const void *block, uint64_t place)
+{
+    uint32_t span;
+    uint64_t e, *tag = tag_at(block, &span, &e), now = tag ? load_acquire(tag) : 0;
+    return (now & 3) == WEFT__BLOCK_LENT && place_of(now) == place;
 }
 
 bool weft__arena_has(const void *p, size_t size)

@@ -21,7 +21,9 @@ void weft__arena_give(void *block);
 size_t weft__arena_room(const void *block); /* usable bytes */
 /* One store. what: the process's id or the address. */
 void weft__arena_owner_set(void *block, enum weft__block_owner owner, uint64_t what);
-bool weft__arena_has(const void *p, size_t size);                      /* all of it */
+bool weft__arena_is_lent(const void *block,
+                         uint64_t place);         /* whatever block is: a stale pointer is not */
+bool weft__arena_has(const void *p, size_t size); /* all of it */
 extern bool (*weft__block_is_lent)(const void *block, uint64_t place); /* NULL: none is */
 
 void weft__arena_begin(void);                  /* by tree.c: in its memory */
