@@ -79,6 +79,16 @@ static unsigned look(struct weft__sentry *sentry, struct weft__sys_wait *waits)
     return n;
 }
 
+/* A wake-up is for one: if whose it was has gone meanwhile, it is another's. */
+static void pass(struct weft__sentry *sentry, const struct weft__sys_wait *woken) /* under the lock */
+{
+    const uint32_t *word = (const uint32_t *)(uintptr_t)woken->word;
+    for (struct weft__watch *w = sentry->first; w; w = w->next)
+        if (w->word == word)
+            return;
+    weft__shared_wake(word, 1);
+}
+
 static bool end(struct weft__sentry *sentry) /* under the lock */
 {
     if (sentry->first)
@@ -106,6 +116,8 @@ static void *sentry_main(void *arg)
             weft__sys_futex_wait(&sentry->bell, (uint32_t)waits[BELL].expected, now + SLICE);
         weft__spin_lock(&spin);
         sentry->asleep = false;
+        if (r >= FIRST_WATCH)
+            pass(sentry, &waits[r]);
         over = idle && r == -ETIMEDOUT && end(sentry);
         weft__spin_unlock(&spin);
     }
