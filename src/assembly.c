@@ -7,7 +7,9 @@
 #include "io/io.h"
 #include "proc/proc.h"
 #include "sched/task.h"
+#include "shared/arena.h"
 #include "sync/hold.h"
+#include "sync/shared_queue.h"
 
 __attribute__((constructor)) static void assemble(void)
 {
@@ -21,6 +23,7 @@ __attribute__((constructor)) static void assemble(void)
     weft__nothing_moves = weft__deadlock_of_all;
     weft__holds_abandon = weft__abandon_holds;
     weft__holds_lose = weft__lose_holds;
+    weft__block_is_lent = weft__shared_queue_has;
     weft__run_entered = weft__handlers_install;
     weft__kinds[WEFT_PROCESS] = &weft__process_kind;
     weft__proc_init();

@@ -1,4 +1,5 @@
-/* weft/queue.h - values from task to task: the oldest first, the latest first, or by priority.
+/* weft/queue.h - values from task to task: the oldest first, the latest first, or by priority; messages from
+ * process to process.
  *
  *     WEFT_QUEUE_OF(jobs, struct job);
  *     static jobs todo;
@@ -8,6 +9,17 @@
  *     weft_queue_close(&todo.queue);
  *     while (jobs_get(&todo, &job, weft_never()) == 1)   // each consumer, to the end
  *         work(&job);
+ *
+ * Between processes it lies in the arena, and its values may be messages of any length:
+ *
+ *     weft_queue *mail = weft_arena_alloc(sizeof *mail);
+ *     weft_queue_init(mail, NULL, 100, 0, WEFT_SHARED);
+ *     weft_group_spawn(&g, WEFT_PROCESS, read_mail, mail);
+ *     weft_queue_put(mail, "hello", 6, weft_never());                          // here
+ *     weft_queue_get_message(mail, text, sizeof text, &length, weft_never());  // there
+ *
+ * A process that is killed, at whatever instruction, loses the message that it is putting or has got, and no
+ * other (with WEFT_ACK not even that one); nobody ever gets half a message.
  */
 #ifndef WEFT_QUEUE_H
 #define WEFT_QUEUE_H
@@ -18,9 +30,12 @@
 WEFT_BEGIN
 
 enum weft_queue_flags {
-    WEFT_FIFO = 0,          /* get takes the oldest value */
-    WEFT_LIFO = 1u << 1,    /* the latest */
-    WEFT_PRIORITY = 1u << 2 /* the one of the lowest priority, of equals the oldest */
+    WEFT_FIFO = 0,           /* get takes the oldest value */
+    WEFT_LIFO = 1u << 1,     /* the latest */
+    WEFT_PRIORITY = 1u << 2, /* the one of the lowest priority, of equals the oldest */
+    WEFT_ACK =
+        1u << 3 /* with WEFT_SHARED: what a process has got stays until weft_queue_task_done; when
+                                it dies before, another gets it */
 };
 
 /* As many values as memory allows: no put waits. */
@@ -41,7 +56,8 @@ typedef struct weft_queue { /* private; 128 bytes */
     void *_getters_last, *_putters_last, *_joiners, *_joiners_last;
     uint8_t _doubts[2], _skips[2]; /* of getters and putters: does it pay to look on */
     uint32_t _unused;
-    uint64_t _reserved[2];
+    uint64_t _limit; /* bytes inside; shared queues */
+    uint64_t _reserved;
 } weft_queue;
 
 /* Prepare a queue.
@@ -51,8 +67,10 @@ typedef struct weft_queue { /* private; 128 bytes */
  *   count  how many values wait inside at most, or WEFT_UNBOUNDED (slots NULL); 0: a hand-over, each put
  *          waits for its get
  *   size   bytes of a value, >= 1
- *   flags  of enum weft_queue_flags (with count 0 none); WEFT_SHARED as weft_lock_init's
- * Returns   0; -EINVAL, -ENOTSUP
+ *   flags  of enum weft_queue_flags (with count 0 none). WEFT_SHARED: the queue lies in the arena, slots is
+ *          NULL (it takes its memory from the arena), count is 1 to 2^27 - 1, and size may be 0: each value
+ *          is a message of its own length
+ * Returns   0; -EINVAL; shared: -ENOMEM, with words in weft_why(); -ENOTSUP (WEFT_LIFO, WEFT_PRIORITY)
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
@@ -60,9 +78,9 @@ WEFT_API int weft_queue_init(weft_queue *queue, void *slots, uint32_t count, uin
                              unsigned flags);
 
 /* Put a value in, waiting for room. In a priority queue its priority is 0.
- *   value, size  size must be the queue's
+ *   value, size  size must be the queue's; of a queue of messages (size 0) any
  * Returns   0; -EPIPE the queue is closed, -ETIMEDOUT, -ECANCELED, -EINVAL (size), -ENOMEM (of a queue
- *           without slots of the caller's): not put
+ *           without slots of the caller's; of a message too long for the arena): not put
  * Context   task or thread; any number at once
  * Cancels   yes.   Since 0.1
  */
@@ -86,6 +104,49 @@ WEFT_API WEFT_MUST int weft_queue_put_at(weft_queue *queue, const void *value, s
  */
 WEFT_API WEFT_MUST int weft_queue_get(weft_queue *queue, void *out, size_t size,
                                       weft_deadline deadline);
+
+/* Get the next message of a shared queue, waiting for one.
+ *   out, room  where to, and how many bytes at most
+ *   size       its length; also when it is too long
+ * Returns   1 it is in out; 0 the queue is closed and empty; -EMSGSIZE it is longer than room, and stays, so
+ *           that a larger buffer gets it (or another getter does); -ETIMEDOUT, -ECANCELED, -ENOMEM, -EINVAL
+ *           (not shared): nothing was taken
+ * Context   task or thread; any number at once
+ * Cancels   yes.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_queue_get_message(weft_queue *queue, void *out, size_t room,
+                                              size_t *size, weft_deadline deadline);
+
+/* Put a block of weft_arena_alloc into a shared queue: the bytes are not copied, the block changes hands.
+ *   block, size  its first size bytes are the message; size as weft_queue_put's
+ * Returns   as weft_queue_put; -EINVAL also when the queue is not shared, or this is no such block
+ * Context   task or thread; any number at once
+ * Cancels   yes
+ * Owns      on 0 the block is the queue's, else still the caller's.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_queue_put_block(weft_queue *queue, void *block, size_t size,
+                                            weft_deadline deadline);
+
+/* Get the next message of a shared queue as a block, however it was put. Nothing is copied if it was long,
+ * or put as a block; with WEFT_ACK it is always a copy.
+ *   block, size  where the block goes, and the length of the message in it
+ * Returns   1; 0 the queue is closed and empty; -ETIMEDOUT, -ECANCELED, -ENOMEM, -EINVAL (not shared):
+ *           nothing was taken
+ * Context   task or thread; any number at once
+ * Cancels   yes
+ * Owns      on 1 the block is the caller's, for weft_arena_free or the next put.   Since 0.1
+ */
+WEFT_API WEFT_MUST int weft_queue_get_block(weft_queue *queue, void **block, size_t *size,
+                                            weft_deadline deadline);
+
+/* Bound the bytes inside a shared queue too: a put waits for room for its message, about; one that is
+ * longer than the bound enters when no other is inside.
+ *   bytes  0: no bound
+ * Returns   0; -EINVAL (not shared)
+ * Context   before the first put
+ * Cancels   no.   Since 0.1
+ */
+WEFT_API int weft_queue_limit(weft_queue *queue, uint64_t bytes);
 
 /* Put n values in, in their order, waiting for room as often as needed; others' may come in between.
  *   values, n, size  an array of n (1 to INT_MAX) values; size must be the queue's
@@ -117,27 +178,29 @@ WEFT_API WEFT_MUST int weft_queue_get_many(weft_queue *queue, void *out, uint32_
 WEFT_API void weft_queue_producers(weft_queue *queue, uint32_t n);
 
 /* One producer is done. After the last one puts are -EPIPE, gets take what is left and then get 0; all
- * who wait in vain are woken. Closing a closed queue changes nothing.
+ * who wait in vain are woken. Closing a closed queue changes nothing. A process that dies has not closed:
+ * who learns of it, by a join, closes in its stead.
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */
 WEFT_API void weft_queue_close(weft_queue *queue);
 
-/* Say that the work on a value that was got is done: what weft_queue_join waits for.
- * Returns   0; -EINVAL: as many as were put in are done already
+/* Say that the work on a value that was got is done: what weft_queue_join waits for. A shared queue has
+ * it with WEFT_ACK only: there it is the oldest value that the calling task has in hand.
+ * Returns   0; -EINVAL: as many as were put in are done already; the task has none in hand; no WEFT_ACK
  * Context   task or thread
  * Cancels   no.   Since 0.1
  */
 WEFT_API int weft_queue_task_done(weft_queue *queue);
 
 /* Wait until as many values were reported done as were put in. Needs consumers that report.
- * Returns   0; -ETIMEDOUT, -ECANCELED
+ * Returns   0; -ETIMEDOUT, -ECANCELED; -EINVAL: a shared queue without WEFT_ACK
  * Context   task or thread; any number at once
  * Cancels   yes.   Since 0.1
  */
 WEFT_API WEFT_MUST int weft_queue_join(weft_queue *queue, weft_deadline deadline);
 
-/* How many values are inside; stale when it is read.
+/* How many values are inside, and not in hand; stale when it is read.
  * Returns   the count
  * Context   anywhere
  * Cancels   no.   Since 0.1

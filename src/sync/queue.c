@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "sched/case.h"
+#include "sync/shared_queue.h"
 #include "sync/sync.h"
 
 enum side { GET, PUT };
@@ -53,16 +54,11 @@ static bool can_go_on(const weft_queue *q, enum side side)
            (side == GET ? length > 0 : length <= q->_count - (q->_count + 3) / 4);
 }
 
-static bool has_work(const struct weft__worker *worker)
-{
-    return worker && (worker->first || worker->unstarted || load_relaxed(&worker->inbox));
-}
-
 /* With the spin bit held. true: it was let go meanwhile, so all may have changed. */
 static bool look_on(weft_queue *q, enum side side, struct weft__task *self, weft_deadline *deadline)
 {
     if (deadline->ns == 0 || q->_count == 0 || weft__rt.seeded ||
-        load_relaxed(&weft__solo.state) != WEFT__SOLO_OFF || has_work(self->worker))
+        load_relaxed(&weft__solo.state) != WEFT__SOLO_OFF || weft__has_work(self->worker))
         return false;
     if (q->_skips[side] > 0) {
         q->_skips[side]--;
@@ -75,7 +71,8 @@ static bool look_on(weft_queue *q, enum side side, struct weft__task *self, weft
     until = deadline->ns < until ? deadline->ns : until;
     until = self->bound < until ? self->bound : until;
     bool pays = false;
-    for (unsigned gap = GAP; !pays && now < until && !has_work(self->worker); now = weft__now()) {
+    for (unsigned gap = GAP; !pays && now < until && !weft__has_work(self->worker);
+         now = weft__now()) {
         for (unsigned i = 0; i < gap; i++)
             cpu_relax();
         gap = gap < GAP_MAX ? gap * 2 : gap;
@@ -299,6 +296,11 @@ static always_inline void leave(weft_queue *q, struct weft__task *woken)
         weft__ready(woken);
 }
 
+static inline bool is_shared(const weft_queue *q)
+{
+    return unlikely(q->_flags & WEFT_SHARED);
+}
+
 /* With the spin bit held, after -EAGAIN. */
 static noinline int wait_for(enum side side, weft_queue *q, struct waiter *waiter,
                              struct weft__task *self, weft_deadline deadline)
@@ -333,19 +335,39 @@ static always_inline int put(weft_queue *q, const void *value, size_t size, int6
     return r;
 }
 
+static noinline int put_shared(weft_queue *q, const void *value, size_t size, int64_t priority,
+                               weft_deadline deadline)
+{
+    struct weft__message message = { .from = value, .size = size, .priority = priority };
+    return weft__shared_queue_put(q, &message, deadline);
+}
+
+static noinline int get_shared(weft_queue *q, void *out, size_t size, weft_deadline deadline)
+{
+    struct weft__message message = { .to = out, .room = size };
+    return size && size == q->_size ? weft__shared_queue_get(q, &message, deadline) : -EINVAL;
+}
+
 int weft_queue_put(weft_queue *queue, const void *value, size_t size, weft_deadline deadline)
 {
+    if (is_shared(queue))
+        return put_shared(queue, value, size, 0, deadline);
     return put(queue, value, size, 0, deadline);
 }
 
 int weft_queue_put_at(weft_queue *queue, const void *value, size_t size, int64_t priority,
                       weft_deadline deadline)
 {
-    return queue->_flags & WEFT_PRIORITY ? put(queue, value, size, priority, deadline) : -EINVAL;
+    if (!(queue->_flags & WEFT_PRIORITY))
+        return -EINVAL;
+    return is_shared(queue) ? put_shared(queue, value, size, priority, deadline)
+                            : put(queue, value, size, priority, deadline);
 }
 
 int weft_queue_get(weft_queue *queue, void *out, size_t size, weft_deadline deadline)
 {
+    if (is_shared(queue))
+        return get_shared(queue, out, size, deadline);
     struct weft__task *self, *woken = NULL;
     int r = enter(queue, size, "get", &self);
     if (unlikely(r < 0))
@@ -363,12 +385,26 @@ int weft_queue_get(weft_queue *queue, void *out, size_t size, weft_deadline dead
  * time that nobody who spins for it despairs. */
 enum { HOLD = 64 };
 
+static uint32_t follow_shared(enum side side, weft_queue *q, unsigned char *values, uint32_t done,
+                              uint32_t n)
+{
+    for (; done < n; done++) {
+        void *value = values + (size_t)done * q->_size;
+        if (side == GET ? get_shared(q, value, q->_size, weft_at_once()) != 1
+                        : put_shared(q, value, q->_size, 0, weft_at_once()) != 0)
+            break;
+    }
+    return done;
+}
+
 /* Go on with what needs no wait, from value `done` on. Returns how many are done then. */
 static uint32_t follow(enum side side, weft_queue *q, unsigned char *values, uint32_t done,
                        uint32_t n)
 {
     struct weft__task *woken = NULL, **end = &woken;
     uint32_t most = n - done < HOLD ? n : done + HOLD;
+    if (is_shared(q))
+        return follow_shared(side, q, values, done, n);
     weft__word_lock(&q->_word);
     for (; done < most; done++) {
         void *value = values + (size_t)done * q->_size;
@@ -387,7 +423,7 @@ static uint32_t follow(enum side side, weft_queue *q, unsigned char *values, uin
 int weft_queue_put_many(weft_queue *queue, const void *values, uint32_t n, size_t size,
                         weft_deadline deadline)
 {
-    if (n == 0 || n > INT_MAX)
+    if (n == 0 || n > INT_MAX || size == 0)
         return -EINVAL;
     if (deadline.ns < 0)
         deadline.ns = weft__deadline_at(deadline);
@@ -489,7 +525,9 @@ struct weft_case weft_on_get(weft_queue *queue, void *out, size_t size)
 int weft_queue_init(weft_queue *queue, void *slots, uint32_t count, uint32_t size, unsigned flags)
 {
     unsigned order = flags & (WEFT_LIFO | WEFT_PRIORITY);
-    int r = flags & WEFT_SHARED ? -ENOTSUP : weft__object_flags(queue, flags & ~order, 0);
+    if (flags & WEFT_SHARED)
+        return weft__shared_queue_init(queue, slots, count, size, flags);
+    int r = weft__object_flags(queue, flags & ~order, 0);
     if (r < 0)
         return r;
     if (size == 0 || (order && count == 0) || order == (WEFT_LIFO | WEFT_PRIORITY) ||
@@ -518,6 +556,10 @@ void weft_queue_close(weft_queue *queue)
 {
     struct weft__task *get = NULL, *put = NULL;
     weft__point("close");
+    if (is_shared(queue)) {
+        weft__shared_queue_close(queue);
+        return;
+    }
     weft__word_lock(&queue->_word);
     if (queue->_producers > 0) {
         store_relaxed(&queue->_producers, queue->_producers - 1);
@@ -535,6 +577,8 @@ int weft_queue_task_done(weft_queue *queue)
 {
     struct weft__task *woken = NULL;
     weft__point("task_done");
+    if (is_shared(queue))
+        return weft__shared_queue_done(queue);
     weft__word_lock(&queue->_word);
     bool too_many = queue->_done == queue->_put;
     if (!too_many && ++queue->_done == queue->_put)
@@ -547,6 +591,8 @@ int weft_queue_task_done(weft_queue *queue)
 int weft_queue_join(weft_queue *queue, weft_deadline deadline)
 {
     struct weft__task *self;
+    if (is_shared(queue))
+        return weft__shared_queue_join(queue, deadline);
     int r = enter(queue, queue->_size, "join", &self);
     if (r < 0)
         return r;
@@ -560,7 +606,7 @@ int weft_queue_join(weft_queue *queue, weft_deadline deadline)
 
 uint32_t weft_queue_length(const weft_queue *queue)
 {
-    return load_relaxed(&queue->_length);
+    return is_shared(queue) ? weft__shared_queue_length(queue) : load_relaxed(&queue->_length);
 }
 
 bool weft_queue_is_empty(const weft_queue *queue)
@@ -570,11 +616,16 @@ bool weft_queue_is_empty(const weft_queue *queue)
 
 bool weft_queue_is_full(const weft_queue *queue)
 {
-    return weft_queue_length(queue) == queue->_count;
+    return is_shared(queue) ? weft__shared_queue_is_full(queue)
+                            : weft_queue_length(queue) == queue->_count;
 }
 
 void weft_queue_fini(weft_queue *queue)
 {
+    if (is_shared(queue)) {
+        weft__shared_queue_fini(queue);
+        return;
+    }
     WEFT_BUG_ON(weft__is_waited_for(&queue->_word, getters(queue)) ||
                     weft__is_waited_for(&queue->_word, putters(queue)) ||
                     weft__is_waited_for(&queue->_word, joiners(queue)),

@@ -102,7 +102,7 @@ TEST(a_queue_that_cannot_be_is_refused)
     CHECK_ERR(weft_queue_init(&q, slots, WEFT_UNBOUNDED, 8, 0), -EINVAL);
     CHECK_ERR(weft_queue_init(&q, (char *)slots + 1, 1, 1, WEFT_PRIORITY), -EINVAL);
     CHECK_ERR(weft_queue_init(&q, slots, 4, 8, 1u << 9), -EINVAL);
-    CHECK_ERR(weft_queue_init(&q, slots, 4, 8, WEFT_SHARED), -ENOTSUP);
+    CHECK_ERR(weft_queue_init(&q, slots, 4, 8, WEFT_SHARED), -EINVAL);
     CHECK_ERR(numbers_init(&queue, slots, 1, WEFT_PRIORITY), -EINVAL);
 }
 

@@ -1,0 +1,839 @@
+/* shared_queue.c - messages from process to process, the oldest first.
+ *
+ * A ring of slots in the arena. A slot's word says all about it: the lap of the ring that it is in, its
+ * state, and the process that works on it. It goes
+ *
+ *     EMPTY -> CLAIMED -> FULL -> LEAVING -> EMPTY of the next lap
+ *
+ * with WEFT_ACK from FULL by way of TAKING and IN_HAND; each step by one compare-and-swap, so that a process which is killed leaves every slot in a state that
+ * tells the others what to do: who comes across a CLAIMED or LEAVING one of a dead process claims it
+ * himself and empties it; a TAKING or IN_HAND one is got again. Nobody waits for the dead, and nobody sees a
+ * message that is not whole.
+ *
+ * Where the next put and get go is what the slots say; `tail` and `head` are hints, never ahead of the
+ * truth: from there it is found by going on over slots that have been claimed, or emptied.
+ *
+ * A message that is too long for a slot lies in a block of the arena, which is filled before the slot is
+ * claimed. The block is its process's (swept with it), then lent to the slot, then its getter's: its tag
+ * alone says whose it is. So it is freed once, whoever dies.
+ *
+ * Who sleeps does so on an event count: its low bit says that somebody may sleep, and moves with each
+ * wake-up. Who was woken sets the bit again as it goes, and wakes the next if there is something for it.
+ * Wake-ups that died with their process are made good by the death epoch.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "base/report.h"
+#include "shared/arena.h"
+#include "sync/shared_queue.h"
+#include "sync/sync.h"
+#include "sync/watch.h"
+
+enum state { EMPTY, CLAIMED, FULL, TAKING, IN_HAND, LEAVING, NEVER };
+enum side { GET, PUT, JOIN, SIDES };
+enum { ASLEEP = 1 };
+
+struct slot {
+    uint64_t word;
+    uint64_t size;        /* of the message, and IN_BLOCK */
+    uint64_t task;        /* in hand: whose */
+    unsigned char data[]; /* the message, or where its block is */
+};
+#define IN_BLOCK (1ull << 63)
+enum { SLOT_SMALL = 64, SLOT = 128, SLOT_MAX = 4096 };
+
+struct ring {
+    uint64_t tail __attribute__((aligned(128)));
+    int64_t bytes; /* inside, about: counted anew after a death, before a put waits for it */
+    uint64_t head __attribute__((aligned(128)));
+    uint64_t done;  /* WEFT_ACK: all before are; a hint as well */
+    uint32_t epoch; /* up to which death head has been taken back for what the dead had in hand */
+    uint32_t bytes_epoch;
+    uint32_t event[SIDES] __attribute__((aligned(128)));
+    unsigned char slots[] __attribute__((aligned(128)));
+};
+
+static struct ring *ring_of(const weft_queue *q)
+{
+    return (void *)q->_slots;
+}
+
+static struct slot *slot_at(const weft_queue *q, uint32_t index)
+{
+    return (void *)(ring_of(q)->slots + (size_t)index * q->_room);
+}
+
+static size_t room_inside(const weft_queue *q)
+{
+    return q->_room - sizeof(struct slot);
+}
+
+/* -- words ------------------------------------------------------------------------------------------
+ * lap : 29, state : 3, process : 32 */
+
+enum { LAPS = (1 << 29) - 1 };
+
+static uint64_t word_of(uint32_t lap, enum state state, weft__process_id owner)
+{
+    return (uint64_t)lap << 35 | (uint64_t)state << 32 | owner;
+}
+
+static uint32_t lap_of(uint64_t word)
+{
+    return (uint32_t)(word >> 35);
+}
+
+static enum state state_of(uint64_t word)
+{
+    return (enum state)(word >> 32 & 7);
+}
+
+static bool is_of_dead(uint64_t word)
+{
+    weft__process_id owner = (weft__process_id)word;
+    return owner && owner != weft__me && weft__process_is_dead(owner);
+}
+
+/* -- places: version : 8, lap : 29, index : 27. The version moves when head is taken back, so that who has
+ * looked before does not move it on. */
+
+enum { INDEX_BITS = 27, COUNT_MAX = (1 << INDEX_BITS) - 1 };
+
+struct place {
+    uint32_t lap, index;
+};
+
+static struct place place_of(uint64_t hint)
+{
+    return (struct place){ hint >> INDEX_BITS & LAPS, hint & COUNT_MAX };
+}
+
+static uint64_t hint_of(struct place place, uint64_t version)
+{
+    return version << 56 | (uint64_t)place.lap << INDEX_BITS | place.index;
+}
+
+static struct place after(const weft_queue *q, struct place place)
+{
+    if (++place.index == q->_count)
+        return (struct place){ (place.lap + 1) & LAPS, 0 };
+    return place;
+}
+
+/* How many laps is the slot ahead of the place? */
+static int32_t ahead(uint64_t word, struct place place)
+{
+    return (int32_t)((lap_of(word) - place.lap) << 3) >> 3;
+}
+
+/* Go on from a place that the slot has been through. Its word says how far that is true: in its own lap it
+ * is when its state is `from` or a later one. */
+static struct place go_on(const weft_queue *q, struct place place, uint64_t word, enum state from)
+{
+    if (ahead(word, place) > 0)
+        place.lap = (lap_of(word) - (state_of(word) < from)) & LAPS;
+    return after(q, place);
+}
+
+static int64_t distance(const weft_queue *q, struct place from, struct place to)
+{
+    int32_t laps = (int32_t)((to.lap - from.lap) << 3) >> 3;
+    return (int64_t)laps * q->_count + to.index - from.index;
+}
+
+static void hint_move(uint64_t *hint, uint64_t from, struct place to)
+{
+    uint64_t now = hint_of(to, from >> 56);
+    if (now != from)
+        shared_swap(hint, &from, now); /* else somebody knows better */
+}
+
+/* -- sleeping and waking ---------------------------------------------------------------------------- */
+
+static void wake(uint32_t *event, int n)
+{
+    uint32_t seen = load_seq_cst(event);
+    while (unlikely(seen & ASLEEP))
+        if (shared_swap(event, &seen, (seen + 2) & ~(uint32_t)ASLEEP)) {
+            weft__shared_wake(event, n);
+            return;
+        }
+}
+
+static void wake_all(uint32_t *event)
+{
+    wake(event, INT_MAX);
+}
+
+/* Room has come. With a bound of bytes the one who is woken may want more than there is. */
+static void wake_putter(weft_queue *q)
+{
+    wake(&ring_of(q)->event[PUT], q->_limit ? INT_MAX : 1);
+}
+
+/* -- blocks ----------------------------------------------------------------------------------------- */
+
+static void *block_in(const struct slot *slot)
+{
+    void *block;
+    memcpy(&block, slot->data, sizeof block);
+    return block;
+}
+
+static bool is_lent(const struct slot *slot)
+{
+    return load_relaxed(&slot->size) & IN_BLOCK &&
+           weft__arena_is_lent(block_in(slot), (uintptr_t)slot);
+}
+
+bool weft__shared_queue_has(const void *block, uint64_t slot)
+{
+    (void)block, (void)slot;
+    return true; /* who empties the slot frees it */
+}
+
+/* -- slots ------------------------------------------------------------------------------------------ */
+
+static bool all_done(weft_queue *q);
+
+static void bytes_take_back(weft_queue *q, size_t size)
+{
+    if (unlikely(q->_limit && size > 0))
+        shared_add(&ring_of(q)->bytes, -(int64_t)size);
+}
+
+/* What is LEAVING by us is out. size: what it was counted for. */
+static void empty(weft_queue *q, struct slot *slot, uint32_t lap, size_t size)
+{
+    uint64_t word = word_of(lap, LEAVING, weft__me);
+    shared_swap(&slot->word, &word, word_of((lap + 1) & LAPS, EMPTY, 0));
+    bytes_take_back(q, size);
+    wake_putter(q);
+    if (unlikely(q->_flags & WEFT_ACK) && all_done(q)) {
+        wake_all(&ring_of(q)->event[JOIN]);
+        if (load_relaxed(&q->_producers) == 0)
+            wake_all(&ring_of(q)->event[GET]);
+    }
+}
+
+/* Take the block out of a slot that is LEAVING by us: it is this process's now. NULL: there is none. */
+static void *block_take(struct slot *slot)
+{
+    if (!is_lent(slot))
+        return NULL;
+    void *block = block_in(slot);
+    weft__arena_owner_set(block, WEFT__BLOCK_HELD, weft__me);
+    return block;
+}
+
+static void drop(weft_queue *q, struct slot *slot, uint32_t lap, size_t size)
+{
+    void *block = block_take(slot);
+    empty(q, slot, lap, size);
+    if (block)
+        weft__arena_give(block);
+}
+
+static size_t size_of(const struct slot *slot)
+{
+    return load_relaxed(&slot->size) & ~IN_BLOCK;
+}
+
+/* Of a dead process, CLAIMED or LEAVING: the message is lost. Its bytes are, too: see count_anew. */
+static void bury(weft_queue *q, struct slot *slot, uint64_t word)
+{
+    if (shared_swap(&slot->word, &word, word_of(lap_of(word), LEAVING, weft__me)))
+        drop(q, slot, lap_of(word), 0);
+}
+
+/* -- the next place --------------------------------------------------------------------------------- */
+
+/* Where the next put goes: 0; -EAGAIN: it is not EMPTY yet. */
+static int find_room(weft_queue *q, struct place *place, uint64_t *word)
+{
+    for (;;) {
+        struct slot *slot = slot_at(q, place->index);
+        *word = load_acquire(&slot->word);
+        int32_t laps = ahead(*word, *place);
+        if (likely(laps == 0 && state_of(*word) == EMPTY))
+            return 0;
+        if (laps >= 0)
+            *place = go_on(q, *place, *word, CLAIMED);
+        else if (state_of(*word) == LEAVING && is_of_dead(*word))
+            bury(q, slot, *word);
+        else
+            return -EAGAIN;
+    }
+}
+
+/* WEFT_ACK: got and not done. */
+static bool is_taken(uint64_t word)
+{
+    return state_of(word) == TAKING || state_of(word) == IN_HAND;
+}
+
+/* Where the next get goes: 0; -EAGAIN: nothing is there yet, -EPIPE: and nothing will be. */
+static int find_message(weft_queue *q, struct place *place, uint64_t *word)
+{
+    for (;;) {
+        bool closed = load_seq_cst(&q->_producers) == 0; /* before the look: see try_put */
+        struct slot *slot = slot_at(q, place->index);
+        *word = load_seq_cst(&slot->word);
+        int32_t laps = ahead(*word, *place);
+        enum state state = state_of(*word);
+        if (likely(laps == 0 && (state == FULL || (is_taken(*word) && is_of_dead(*word)))))
+            return 0;
+        if (laps == 0 && state == CLAIMED && is_of_dead(*word))
+            bury(q, slot, *word);
+        else if (laps > 0 || (laps == 0 && state >= TAKING))
+            *place = go_on(q, *place, *word, LEAVING);
+        else
+            return closed && laps == 0 && state == EMPTY ? -EPIPE : -EAGAIN;
+    }
+}
+
+/* WEFT_ACK: the first place that is not done. */
+static struct place find_undone(weft_queue *q, uint64_t *word)
+{
+    uint64_t hint = load_acquire(&ring_of(q)->done);
+    struct place place = place_of(hint);
+    for (;;) {
+        struct slot *slot = slot_at(q, place.index);
+        *word = load_seq_cst(&slot->word);
+        if (ahead(*word, place) > 0)
+            place = go_on(q, place, *word, NEVER);
+        else if ((state_of(*word) == CLAIMED || state_of(*word) == LEAVING) && is_of_dead(*word))
+            bury(q, slot, *word);
+        else
+            break;
+    }
+    hint_move(&ring_of(q)->done, hint, place);
+    return place;
+}
+
+static bool all_done(weft_queue *q)
+{
+    uint64_t word;
+    find_undone(q, &word);
+    return state_of(word) == EMPTY;
+}
+
+static bool is_in_my_hand(const struct slot *slot, uint64_t word)
+{
+    return state_of(word) == IN_HAND && (weft__process_id)word == weft__me &&
+           load_relaxed(&slot->task) == weft_task_self().id;
+}
+
+/* Every undone one is in the caller's own hand: it cannot wait for itself. */
+static bool rest_is_mine(weft_queue *q)
+{
+    uint64_t word;
+    for (struct place place = find_undone(q, &word);; place = after(q, place)) {
+        struct slot *slot = slot_at(q, place.index);
+        word = load_acquire(&slot->word);
+        if (ahead(word, place) == 0 && state_of(word) == EMPTY)
+            return true;
+        if (ahead(word, place) < 0 || (ahead(word, place) == 0 && !is_in_my_hand(slot, word)))
+            return ahead(word, place) < 0;
+    }
+}
+
+/* WEFT_ACK: after a death get anew what was in hand: head goes back to what is not done. */
+static void take_back(weft_queue *q)
+{
+    struct ring *ring = ring_of(q);
+    uint32_t epoch = weft__death_epoch();
+    if (likely(load_acquire(&ring->epoch) == epoch))
+        return;
+    uint64_t word, head = load_acquire(&ring->head);
+    struct place undone = find_undone(q, &word);
+    while (!shared_swap(&ring->head, &head, hint_of(undone, (head >> 56) + 1)))
+        ;
+    shared_store(&ring->epoch, epoch);
+}
+
+/* -- put -------------------------------------------------------------------------------------------- */
+
+/* What the dead had counted and not brought in, or taken and not counted. */
+static void count_anew(weft_queue *q)
+{
+    struct ring *ring = ring_of(q);
+    uint32_t epoch = weft__death_epoch();
+    if (load_acquire(&ring->bytes_epoch) == epoch)
+        return;
+    int64_t before = load_acquire(&ring->bytes), bytes = 0;
+    for (uint32_t i = 0; i < q->_count; i++) {
+        struct slot *slot = slot_at(q, i);
+        enum state state = state_of(load_acquire(&slot->word));
+        if (state >= FULL && state < LEAVING)
+            bytes += (int64_t)size_of(slot);
+    }
+    if (shared_swap(&ring->bytes, &before, bytes))
+        shared_store(&ring->bytes_epoch, epoch);
+}
+
+static bool is_too_much(weft_queue *q, size_t size)
+{
+    int64_t bytes = load_relaxed(&ring_of(q)->bytes);
+    return bytes > 0 && (uint64_t)bytes + size > q->_limit;
+}
+
+/* Alone, a message may be longer than the bound. */
+static bool bytes_add(weft_queue *q, size_t size)
+{
+    if (is_too_much(q, size))
+        count_anew(q);
+    if (is_too_much(q, size))
+        return false;
+    shared_add(&ring_of(q)->bytes, (int64_t)size);
+    return true;
+}
+
+static int block_fill(struct weft__message *m)
+{
+    m->block = weft__arena_take(m->size, WEFT__BLOCK_HELD);
+    if (!m->block)
+        return weft__failed(-ENOMEM, "a message of %zu bytes", m->size);
+    memcpy(m->block, m->from, m->size);
+    return 0;
+}
+
+static void slot_fill(struct slot *slot, const struct weft__message *m)
+{
+    if (unlikely(m->block)) {
+        shared_copy(slot->data, &m->block, sizeof m->block);
+        shared_store(&slot->size, m->size | IN_BLOCK);
+        weft__arena_owner_set(m->block, WEFT__BLOCK_LENT, (uintptr_t)slot);
+    } else {
+        if (likely(m->size == 8))
+            memcpy(slot->data, m->from, 8);
+        else if (m->size > 0)
+            shared_copy(slot->data, m->from, m->size);
+        shared_store(&slot->size, m->size);
+    }
+}
+
+static int try_put(weft_queue *q, struct weft__message *m)
+{
+    struct ring *ring = ring_of(q);
+    uint64_t hint = load_acquire(&ring->tail), word;
+    struct place place = place_of(hint);
+    int r = unlikely(load_acquire(&q->_producers) == 0) ? -EPIPE : find_room(q, &place, &word);
+    if (r == 0 && m->size > room_inside(q) && !m->block)
+        r = block_fill(m);
+    if (r == 0 && unlikely(q->_limit) && !bytes_add(q, m->size))
+        r = -EAGAIN;
+    if (unlikely(r < 0))
+        return r;
+    struct slot *slot = slot_at(q, place.index);
+    while (!shared_swap(&slot->word, &word, word_of(place.lap, CLAIMED, weft__me))) {
+        if ((r = find_room(q, &place, &word)) < 0) {
+            bytes_take_back(q, m->size);
+            return r;
+        }
+        slot = slot_at(q, place.index);
+    }
+    hint_move(&ring->tail, hint, after(q, place));
+    /* Who looked after the close and found the slot EMPTY is gone; who finds it CLAIMED waits. */
+    if (unlikely(load_seq_cst(&q->_producers) == 0)) {
+        bury(q, slot, word_of(place.lap, CLAIMED, weft__me));
+        bytes_take_back(q, m->size);
+        wake_all(&ring->event[GET]);
+        return -EPIPE;
+    }
+    slot_fill(slot, m);
+    word = word_of(place.lap, CLAIMED, weft__me);
+    shared_swap(&slot->word, &word, word_of(place.lap, FULL, 0));
+    wake(&ring->event[GET], 1);
+    return 0;
+}
+
+/* -- get -------------------------------------------------------------------------------------------- */
+
+/* The message of a FULL or IN_HAND slot, as long as its word stays. */
+static int fits(const weft_queue *q, struct slot *slot, struct weft__message *m)
+{
+    uint64_t size = load_relaxed(&slot->size);
+    m->size = size & ~IN_BLOCK;
+    if (m->moves) { /* into a block of its own */
+        if (!(size & IN_BLOCK) || q->_flags & WEFT_ACK) {
+            if (m->block && weft__arena_room(m->block) >= m->size)
+                return 0;
+            if (m->block)
+                weft__arena_give(m->block);
+            m->block = weft__arena_take(m->size, WEFT__BLOCK_HELD);
+            m->to = m->block;
+            return m->block ? 0 : weft__failed(-ENOMEM, "a message of %zu bytes", m->size);
+        }
+        return 0;
+    }
+    return m->size <= m->room ? 0 : -EMSGSIZE;
+}
+
+static void copy_out(const struct slot *slot, const struct weft__message *m)
+{
+    const void *from = load_relaxed(&slot->size) & IN_BLOCK ? block_in(slot) : slot->data;
+    if (likely(m->size == 8))
+        memcpy(m->to, from, 8);
+    else if (m->size > 0)
+        memcpy(m->to, from, m->size);
+}
+
+/* A slot that is ours now, LEAVING or, with WEFT_ACK, TAKING. */
+static void slot_take(weft_queue *q, struct slot *slot, uint32_t lap, struct weft__message *m)
+{
+    if (q->_flags & WEFT_ACK) {
+        uint64_t word = word_of(lap, TAKING, weft__me);
+        copy_out(slot, m);
+        shared_store(&slot->task, weft_task_self().id);
+        shared_swap(&slot->word, &word, word_of(lap, IN_HAND, weft__me));
+        return;
+    }
+    void *block = block_take(slot);
+    if (likely(!block)) {
+        copy_out(slot, m);
+        empty(q, slot, lap, m->size);
+        return;
+    }
+    empty(q, slot, lap, m->size);
+    if (m->moves) {
+        if (m->block)
+            weft__arena_give(m->block);
+        m->block = block;
+    } else {
+        memcpy(m->to, block, m->size);
+        weft__arena_give(block);
+    }
+}
+
+static int try_get(weft_queue *q, struct weft__message *m)
+{
+    struct ring *ring = ring_of(q);
+    bool acked = q->_flags & WEFT_ACK;
+    if (unlikely(acked))
+        take_back(q);
+    uint64_t hint = load_acquire(&ring->head), word;
+    struct place place = place_of(hint);
+    for (;;) {
+        int r = find_message(q, &place, &word);
+        struct slot *slot = slot_at(q, place.index);
+        if (r == -EPIPE && acked && !rest_is_mine(q))
+            r = -EAGAIN; /* perhaps it comes back */
+        if (r == 0) {
+            r = fits(q, slot, m);
+            if (r < 0 && load_acquire(&slot->word) != word)
+                continue; /* it was another's */
+        }
+        if (unlikely(r < 0))
+            return r == -EPIPE ? 0 : r;
+        if (likely(shared_swap(&slot->word, &word,
+                               word_of(place.lap, acked ? TAKING : LEAVING, weft__me)))) {
+            hint_move(&ring->head, hint, after(q, place));
+            slot_take(q, slot, place.lap, m);
+            return 1;
+        }
+    }
+}
+
+/* -- waiting ---------------------------------------------------------------------------------------- */
+
+static int try(weft_queue *q, enum side side, struct weft__message *m)
+{
+    switch (side) {
+    case GET: return try_get(q, m);
+    case PUT: return try_put(q, m);
+    default: return all_done(q) ? 0 : -EAGAIN;
+    }
+}
+
+static bool is_there(weft_queue *q)
+{
+    uint64_t word;
+    struct place place = place_of(load_acquire(&ring_of(q)->head));
+    return find_message(q, &place, &word) != -EAGAIN;
+}
+
+static bool is_room(weft_queue *q)
+{
+    uint64_t word;
+    struct place place = place_of(load_acquire(&ring_of(q)->tail));
+    return find_room(q, &place, &word) == 0 || load_acquire(&q->_producers) == 0;
+}
+
+/* -- looking on: as in queue.c, and for the same reason. What was learnt is in the queue, for all. */
+
+enum { LOOK_ON = 20000 /* ns */, GAP = 16, GAP_MAX = 64, DOUBTS = 3, DOUBTS_MAX = 6 };
+
+static bool can_go_on(weft_queue *q, enum side side)
+{
+    struct place head = place_of(load_acquire(&ring_of(q)->head)), tail;
+    if (side == GET) /* one line, which the putter has to touch in any case */
+        return state_of(load_acquire(&slot_at(q, head.index)->word)) == FULL ||
+               load_relaxed(&q->_producers) == 0;
+    tail = place_of(load_acquire(&ring_of(q)->tail));
+    return distance(q, head, tail) <= (int64_t)(q->_count - (q->_count + 3) / 4) ||
+           load_relaxed(&q->_producers) == 0;
+}
+
+static void look_on(weft_queue *q, enum side side, const struct weft__task *self,
+                    weft_deadline deadline)
+{
+    uint8_t skips = load_relaxed(&q->_skips[side]), doubts = load_relaxed(&q->_doubts[side]);
+    if (weft__rt.seeded || weft__has_work(self->worker))
+        return;
+    if (skips > 0) {
+        store_relaxed(&q->_skips[side], (uint8_t)(skips - 1));
+        return;
+    }
+    int64_t now = weft__now(), until = now + LOOK_ON;
+    until = deadline.ns < until ? deadline.ns : until;
+    until = self->bound < until ? self->bound : until;
+    bool pays = false;
+    for (unsigned gap = GAP; !pays && now < until && !weft__has_work(self->worker);
+         now = weft__now()) {
+        for (unsigned i = 0; i < gap; i++)
+            cpu_relax();
+        gap = gap < GAP_MAX ? gap * 2 : gap;
+        pays = can_go_on(q, side);
+    }
+    if (!pays && doubts < DOUBTS_MAX)
+        doubts++;
+    else if (pays && doubts > 0)
+        doubts--;
+    store_relaxed(&q->_doubts[side], doubts);
+    store_relaxed(&q->_skips[side], (uint8_t)((1u << doubts) - 1));
+}
+
+/* Who has slept goes: others may sleep still. */
+static void pass_on(weft_queue *q, enum side side)
+{
+    uint32_t *event = &ring_of(q)->event[side];
+    shared_or(event, (uint32_t)ASLEEP);
+    if (side == GET ? is_there(q) : side == PUT ? is_room(q) : all_done(q))
+        wake(event, 1);
+}
+
+static int sleep_till(weft_queue *q, enum side side, struct weft__message *m, weft_deadline deadline)
+{
+    static const char *const reasons[SIDES] = { "get", "put", "queue" };
+    uint32_t *event = &ring_of(q)->event[side];
+    int r;
+    do {
+        uint32_t epoch = weft__death_epoch(), seen = shared_or(event, (uint32_t)ASLEEP) | ASLEEP;
+        if ((r = try(q, side, m)) != -EAGAIN)
+            break;
+        r = weft__watch_wait(event, seen, epoch, deadline, reasons[side], q);
+    } while (r == 0);
+    if (r == -ETIMEDOUT) {
+        int last = try(q, side, m);
+        r = last == -EAGAIN ? r : last;
+    }
+    pass_on(q, side);
+    return r;
+}
+
+static int act(weft_queue *q, enum side side, struct weft__message *m, weft_deadline deadline)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (unlikely(r < 0))
+        return r;
+    weft__point(side == GET ? "get" : "put");
+    r = try(q, side, m);
+    if (likely(r != -EAGAIN))
+        return r;
+    if (deadline.ns == 0)
+        return -ETIMEDOUT;
+    deadline = weft__deadline_fix(deadline);
+    if (side != JOIN) {
+        look_on(q, side, self, deadline);
+        if ((r = try(q, side, m)) != -EAGAIN)
+            return r;
+    }
+    return sleep_till(q, side, m, deadline);
+}
+
+/* -- the calls -------------------------------------------------------------------------------------- */
+
+static int check(const weft_queue *q, size_t size)
+{
+    return q->_size && size != q->_size ? -EINVAL : 0;
+}
+
+int weft__shared_queue_put(weft_queue *q, struct weft__message *m, weft_deadline deadline)
+{
+    bool mine = m->block != NULL;
+    int r = check(q, m->size);
+    if (r == 0)
+        r = act(q, PUT, m, deadline);
+    if (unlikely(r < 0 && m->block && !mine))
+        weft__arena_give(m->block);
+    return r;
+}
+
+int weft__shared_queue_get(weft_queue *q, struct weft__message *m, weft_deadline deadline)
+{
+    int r = act(q, GET, m, deadline);
+    if (unlikely(r != 1 && m->block)) {
+        weft__arena_give(m->block);
+        m->block = NULL;
+    }
+    return r;
+}
+
+int weft_queue_get_message(weft_queue *queue, void *out, size_t room, size_t *size,
+                           weft_deadline deadline)
+{
+    struct weft__message message = { .to = out, .room = room };
+    if (!(queue->_flags & WEFT_SHARED))
+        return -EINVAL;
+    int r = weft__shared_queue_get(queue, &message, deadline);
+    if (r == 1 || r == -EMSGSIZE)
+        *size = message.size;
+    return r;
+}
+
+int weft_queue_put_block(weft_queue *queue, void *block, size_t size, weft_deadline deadline)
+{
+    struct weft__message message = { .block = block, .size = size };
+    if (!(queue->_flags & WEFT_SHARED) || !block || weft__arena_room(block) < size)
+        return -EINVAL;
+    return weft__shared_queue_put(queue, &message, deadline);
+}
+
+int weft_queue_get_block(weft_queue *queue, void **block, size_t *size, weft_deadline deadline)
+{
+    struct weft__message message = { .moves = true };
+    if (!(queue->_flags & WEFT_SHARED))
+        return -EINVAL;
+    int r = weft__shared_queue_get(queue, &message, deadline);
+    if (r == 1) {
+        weft__arena_owner_set(message.block, WEFT__BLOCK_KEPT, 0);
+        *block = message.block;
+        *size = message.size;
+    }
+    return r;
+}
+
+int weft_queue_limit(weft_queue *queue, uint64_t bytes)
+{
+    if (!(queue->_flags & WEFT_SHARED))
+        return -EINVAL;
+    queue->_limit = bytes;
+    return 0;
+}
+
+void weft__shared_queue_close(weft_queue *q)
+{
+    uint32_t left = load_acquire(&q->_producers);
+    while (left > 0 && !shared_swap(&q->_producers, &left, left - 1))
+        ;
+    if (left == 1) {
+        wake_all(&ring_of(q)->event[GET]);
+        wake_all(&ring_of(q)->event[PUT]);
+    }
+}
+
+/* The oldest one that the calling task has in hand. */
+int weft__shared_queue_done(weft_queue *q)
+{
+    uint64_t word;
+    if (!(q->_flags & WEFT_ACK))
+        return weft__failed(-EINVAL, "a shared queue without WEFT_ACK");
+    for (struct place place = find_undone(q, &word);; place = after(q, place)) {
+        struct slot *slot = slot_at(q, place.index);
+        word = load_acquire(&slot->word);
+        if (ahead(word, place) > 0)
+            continue;
+        if (ahead(word, place) < 0 || state_of(word) < TAKING)
+            return -EINVAL;
+        if (is_in_my_hand(slot, word)) {
+            shared_swap(&slot->word, &word, word_of(place.lap, LEAVING, weft__me));
+            drop(q, slot, place.lap, size_of(slot));
+            return 0;
+        }
+    }
+}
+
+int weft__shared_queue_join(weft_queue *q, weft_deadline deadline)
+{
+    if (!(q->_flags & WEFT_ACK))
+        return weft__failed(-EINVAL, "a shared queue without WEFT_ACK");
+    return act(q, JOIN, NULL, deadline);
+}
+
+uint32_t weft__shared_queue_length(const weft_queue *queue)
+{
+    weft_queue *q = (weft_queue *)(uintptr_t)queue;
+    uint64_t word;
+    struct place head = place_of(load_acquire(&ring_of(q)->head)), tail = head;
+    find_message(q, &head, &word);
+    tail = place_of(load_acquire(&ring_of(q)->tail));
+    find_room(q, &tail, &word);
+    int64_t length = distance(q, head, tail);
+    return length < 0 ? 0 : length > q->_count ? q->_count : (uint32_t)length;
+}
+
+bool weft__shared_queue_is_empty(const weft_queue *q)
+{
+    return weft__shared_queue_length(q) == 0;
+}
+
+bool weft__shared_queue_is_full(const weft_queue *q)
+{
+    uint64_t word;
+    struct place tail = place_of(load_acquire(&ring_of(q)->tail));
+    return find_room((weft_queue *)(uintptr_t)q, &tail, &word) < 0;
+}
+
+/* -- the queue as a whole --------------------------------------------------------------------------- */
+
+static uint32_t slot_size(uint32_t size)
+{
+    size_t all = sizeof(struct slot) + size;
+    if (size == 0 || all > SLOT_MAX)
+        return SLOT;
+    return all <= SLOT_SMALL ? SLOT_SMALL : (uint32_t)((all + 63) / 64 * 64);
+}
+
+int weft__shared_queue_init(weft_queue *q, const void *slots, uint32_t count, uint32_t size,
+                            unsigned flags)
+{
+    if (!weft__arena_has(q, sizeof *q))
+        return weft__failed(-EINVAL, "a queue with WEFT_SHARED outside the arena");
+    if (flags & ~(unsigned)(WEFT_SHARED | WEFT_LIFO | WEFT_PRIORITY | WEFT_ACK))
+        return -EINVAL;
+    if (flags & (WEFT_LIFO | WEFT_PRIORITY))
+        return -ENOTSUP;
+    if (slots || count == 0 || count > COUNT_MAX)
+        return weft__failed(-EINVAL,
+                            "a queue with WEFT_SHARED is bounded, and has slots of its own");
+    size_t bytes = sizeof(struct ring) + (size_t)count * slot_size(size);
+    struct ring *ring = weft__arena_take(bytes, WEFT__BLOCK_HELD);
+    if (!ring)
+        return weft__failed(-ENOMEM, "a queue of %u slots", count);
+    memset(ring, 0, bytes);
+    ring->epoch = ring->bytes_epoch = weft__death_epoch();
+    weft__arena_owner_set(ring, WEFT__BLOCK_KEPT, 0);
+    *q = (weft_queue){
+        ._flags = flags,
+        ._room = slot_size(size),
+        ._count = count,
+        ._size = size,
+        ._producers = 1,
+        ._slots = (void *)ring,
+        ._doubts = { DOUBTS, DOUBTS },
+        ._skips = { (1u << DOUBTS) - 1, (1u << DOUBTS) - 1 },
+    };
+    return 0;
+}
+
+void weft__shared_queue_fini(weft_queue *q)
+{
+    for (uint32_t i = 0; i < q->_count; i++)
+        if (is_lent(slot_at(q, i)))
+            weft__arena_give(block_in(slot_at(q, i)));
+    weft__arena_give(q->_slots);
+    *q = (weft_queue){ 0 };
+}

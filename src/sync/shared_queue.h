@@ -1,0 +1,40 @@
+/* sync/shared_queue.h - the calls of weft_queue for one that lies in the arena. */
+#ifndef WEFT_SYNC_SHARED_QUEUE_H
+#define WEFT_SYNC_SHARED_QUEUE_H
+
+#include <weft/queue.h>
+
+#include "sched/task.h"
+
+/* What a put brings, or where a get's goes. */
+struct weft__message {
+    const void *from;
+    void *to;
+    size_t size, room; /* of the message; at `to` */
+    void *block; /* put: with the caller's, or one already filled; get: the message itself, not a copy */
+    int64_t priority;
+    bool moves; /* the block changes hands */
+};
+
+int weft__shared_queue_init(weft_queue *q, const void *slots, uint32_t count, uint32_t size,
+                            unsigned flags);
+int weft__shared_queue_put(weft_queue *q, struct weft__message *message, weft_deadline deadline);
+int weft__shared_queue_get(weft_queue *q, struct weft__message *message, weft_deadline deadline);
+void weft__shared_queue_close(weft_queue *q);
+int weft__shared_queue_done(weft_queue *q);
+int weft__shared_queue_join(weft_queue *q, weft_deadline deadline);
+uint32_t weft__shared_queue_length(const weft_queue *q);
+bool weft__shared_queue_is_empty(const weft_queue *q),
+    weft__shared_queue_is_full(const weft_queue *q);
+void weft__shared_queue_fini(weft_queue *q);
+
+/* The arena asks for a block that a dead process has lent to a slot. */
+bool weft__shared_queue_has(const void *block, uint64_t slot);
+
+/* Whoever has other work does not look on while it waits. */
+static inline bool weft__has_work(const struct weft__worker *worker)
+{
+    return worker && (worker->first || worker->unstarted || load_relaxed(&worker->inbox));
+}
+
+#endif
