@@ -33,9 +33,9 @@ static int letter_counter_start(struct letter_counter *me, weft_group *group, un
 
 int main(void)
 {
-    static const unsigned kinds[] = { WEFT_THREAD, WEFT_COROUTINE };
-    static const char *const names[] = { "thread", "coroutine" };
-    for (int i = 0; i < 2; i++) {
+    static const unsigned kinds[] = { WEFT_PROCESS, WEFT_THREAD, WEFT_COROUTINE };
+    static const char *const names[] = { "process", "thread", "coroutine" };
+    for (int i = 0; i < 3; i++) {
         struct letter_counter e = { .text = "the thread woven through the warp", .letter = 'e' };
         struct letter_counter t = { .text = "the thread woven through the warp", .letter = 't' };
         weft_group g;
