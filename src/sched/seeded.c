@@ -21,6 +21,7 @@ static struct weft__task *host;                    /* the record of the thread t
 static bool host_runs;                             /* it does, and not the driver on its stack */
 static struct weft__task *held[WEFT__WORKERS_MAX]; /* a lane's task that stopped at a point */
 static uint64_t steps, hash, serials;
+static const int64_t era = 1ll << 36; /* ns */
 
 const struct weft__chooser *weft__chooser;
 
@@ -44,7 +45,9 @@ static void open_lane(struct weft__worker *lane)
 
 void weft__seeded_init(void)
 {
-    now = now ? now : WEFT__SEEDED_START; /* no time before an earlier one, over restarts too */
+    /* No time before an earlier one, over restarts too; and for the wheels each run begins alike. */
+    now = now ? WEFT__SEEDED_START + ((now - WEFT__SEEDED_START) / era + 1) * era
+              : WEFT__SEEDED_START;
     hash = 14695981039346656037u;
     steps = serials = 0;
     host = weft__self();

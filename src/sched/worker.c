@@ -234,6 +234,7 @@ static void coroutine_main(void *handed)
 static void prepare(struct weft__worker *worker, struct weft__task *task)
 {
     store_relaxed(&task->worker, worker);
+    task->serial = 0;
     worker->live++;
     weft__hooks_begin(&task->hooks, task->low, (size_t)((char *)(task + 1) - task->low), false);
     task->sp = weft__switch_prepare(weft__stack_begin(task), coroutine_main);

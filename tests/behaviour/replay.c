@@ -87,6 +87,26 @@ static void report_seeds(long n)
     }
 }
 
+static void note(void *last, const char *text, size_t length)
+{
+    snprintf(last, 200, "%.*s", (int)length, text);
+}
+
+TEST_REAL(a_seed_gives_the_same_trace_after_a_restart, "it makes seeded runs itself")
+{
+    char first[200], again[200];
+    CHECK_EQ(setenv("WEFT_SEED_REPORT", "1", 1), 0);
+    CHECK_EQ(setenv("WEFT_SEED", "7", 1), 0);
+    for (int i = 0; i < 3; i++) {
+        weft_reporter_set(note, i ? again : first);
+        sample();
+        CHECK_EQ(weft_stop(weft_never()), 0);
+        CHECK_SAYS(first, " steps, trace ");
+        if (i)
+            CHECK_STR(again, first);
+    }
+}
+
 /* The program is run twice, for other addresses and another process; both report every seed. */
 TEST_REAL_LONG(a_seed_gives_the_same_trace_again, "it makes seeded runs itself", 60)
 {
