@@ -6,8 +6,9 @@
  * promised of one worker holds under every seed. A WEFT_THREAD task has a lane of its own. The program's
  * own thread is one more lane: it too can be held up at a point while others run.
  *
- * Time stands still while anything can run and then jumps to the next timer. If nothing can run, no
- * timer is armed and no descriptor is waited for, nothing ever will: that is reported and ends the run.
+ * Time stands still while anything can run and then jumps to the next timer. With WEFT_SEED_LEAPS it may
+ * jump at any point, so that deadlines race what they bound. If nothing can run, no timer is armed and no
+ * descriptor is waited for, nothing ever will: that is reported and ends the run.
  */
 #include <errno.h>
 
@@ -21,6 +22,9 @@ static struct weft__task *host;                    /* the record of the thread t
 static bool host_runs;                             /* it does, and not the driver on its stack */
 static struct weft__task *held[WEFT__WORKERS_MAX]; /* a lane's task that stopped at a point */
 static uint64_t steps, hash, serials;
+static bool leaps;
+
+enum { LEAP = 16 };                   /* one point in so many, where time leaps */
 static const int64_t era = 1ll << 36; /* ns */
 
 const struct weft__chooser *weft__chooser;
@@ -50,6 +54,7 @@ void weft__seeded_init(void)
               : WEFT__SEEDED_START;
     hash = 14695981039346656037u;
     steps = serials = 0;
+    leaps = weft__sys_env("WEFT_SEED_LEAPS") != NULL;
     host = weft__self();
     host_runs = true;
     if (!host->strand) { /* else they are right */
@@ -148,6 +153,29 @@ static void run_lane(struct weft__worker *lane)
     weft__current = self;
 }
 
+/* Time jumps to the next timer, or to until if that comes first. false: there is neither. */
+static bool jump(int64_t until)
+{
+    int64_t next = until;
+    for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
+        int64_t at = weft__wheel_next(&weft__rt.workers[i]->wheel);
+        next = at < next ? at : next;
+    }
+    if (next == INT64_MAX)
+        return false;
+    now = next > now ? next : now;
+    for (unsigned i = 0; i < weft__rt.lanes_count; i++)
+        weft__lane_fire(weft__rt.workers[i], now);
+    return true;
+}
+
+/* On a slow machine a deadline strikes while there is much else to do. */
+static void leap(int64_t until)
+{
+    if (leaps && weft__chooser->choose(LEAP) == 0)
+        jump(until);
+}
+
 /* Let somebody do something. false: nobody can. */
 static bool step(bool host_can)
 {
@@ -178,8 +206,10 @@ void weft__seeded_point_slow(const char *operation)
         held[self->worker->index] = self;
         weft__switch_to(self, &self->worker->idle);
     } else {
-        for (host_runs = false; !host_runs;)
+        for (host_runs = false; !host_runs;) {
+            leap(INT64_MAX);
             step(true);
+        }
     }
 }
 
@@ -199,21 +229,12 @@ static void pass_time(int64_t until)
 {
     if (weft__lanes_poll(0))
         return;
-    int64_t next = until;
-    for (unsigned i = 0; i < weft__rt.lanes_count; i++) {
-        int64_t at = weft__wheel_next(&weft__rt.workers[i]->wheel);
-        next = at < next ? at : next;
-    }
-    if (next == INT64_MAX) {
-        if (load_relaxed(&weft__rt.outside_waits) == 0)
-            nothing_ever();
-        else
-            weft__lanes_poll(-1);
+    if (jump(until))
         return;
-    }
-    now = next > now ? next : now;
-    for (unsigned i = 0; i < weft__rt.lanes_count; i++)
-        weft__lane_fire(weft__rt.workers[i], now);
+    if (load_relaxed(&weft__rt.outside_waits) == 0)
+        nothing_ever();
+    else
+        weft__lanes_poll(-1);
 }
 
 /* The caller only waits for others to end: can one of them ever run again? */
@@ -237,6 +258,9 @@ void weft__seeded_wait(struct weft__task *self, uint64_t ticket, int64_t until)
         return;
     for (host_runs = false; !host_runs;) {
         bool open = weft__wait_is_open(load_relaxed(&self->wait));
+        leap(open ? until : INT64_MAX);
+        if (leaps && open && now >= until && weft__claim(self, ticket, WEFT__TIMED_OUT))
+            open = false;
         if (step(!open) || open != weft__wait_is_open(load_relaxed(&self->wait)))
             continue;
         if (open && now >= until && weft__claim(self, ticket, WEFT__TIMED_OUT))

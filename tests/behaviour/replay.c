@@ -107,6 +107,68 @@ TEST_REAL(a_seed_gives_the_same_trace_after_a_restart, "it makes seeded runs its
     }
 }
 
+/* Does an hour pass while there is something else to do? */
+static int sleep_an_hour(void *over)
+{
+    int r = weft_sleep(weft_after(3600 * WEFT_SEC));
+    STORE(*(int *)over, 1);
+    return r;
+}
+
+static bool passes(const char *seed)
+{
+    weft_group g;
+    int over = 0, i = 0;
+    CHECK_EQ(setenv("WEFT_SEED", seed, 1), 0);
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, sleep_an_hour, &over), 0);
+    while (i < 200 && !LOAD(over)) {
+        weft_yield();
+        i++;
+    }
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+    CHECK_EQ(weft_stop(weft_never()), 0);
+    return i < 200;
+}
+
+TEST_REAL(time_leaps_only_where_it_is_told_to, "it makes seeded runs itself")
+{
+    int leapt = 0;
+    for (int i = 0; i < 20; i++) {
+        char seed[8];
+        snprintf(seed, sizeof seed, "%d", i);
+        CHECK_EQ(unsetenv("WEFT_SEED_LEAPS"), 0);
+        CHECK(!passes(seed));
+        CHECK_EQ(setenv("WEFT_SEED_LEAPS", "1", 1), 0);
+        leapt += passes(seed);
+    }
+    CHECK_GT(leapt, 10);
+}
+
+static int busy_until(void *over)
+{
+    while (!LOAD(*(int *)over))
+        weft_yield();
+    return 0;
+}
+
+/* Who drives is bounded too while another always has something to do. */
+TEST_REAL(time_leaps_for_who_drives, "it makes seeded runs itself")
+{
+    weft_event never_set = WEFT_EVENT_INIT;
+    weft_group g;
+    int over = 0;
+    CHECK_EQ(setenv("WEFT_SEED", "1", 1), 0);
+    CHECK_EQ(setenv("WEFT_SEED_LEAPS", "1", 1), 0);
+    CHECK_OK(weft_group_init(&g, 0));
+    CHECK_EQ(weft_group_spawn(&g, WEFT_COROUTINE, busy_until, &over), 0);
+    CHECK_ERR(weft_event_wait(&never_set, weft_after(WEFT_SEC)), -ETIMEDOUT);
+    STORE(over, 1);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_group_fini(&g);
+}
+
 /* The program is run twice, for other addresses and another process; both report every seed. */
 TEST_REAL_LONG(a_seed_gives_the_same_trace_again, "it makes seeded runs itself", 60)
 {
