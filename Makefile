@@ -3,7 +3,7 @@ BUILD ?= build
 SETUP  =
 NAME  ?= $(firstword $(filter-out example,$(MAKECMDGOALS)))
 
-.PHONY: help build run test bench stress asan tsan nightly fmt lint install deps example clean
+.PHONY: help build run test matrix bench stress asan tsan nightly fmt lint install deps example clean
 .DEFAULT_GOAL := help
 
 help:                 ## this list
@@ -16,6 +16,12 @@ run: build            ## build, then serve examples/www and show what to try
 test: build           ## unit, behaviour, conformance, corpus, examples; under a minute
 	@tools/deps.sh build test
 	@tests/run -C $(BUILD) $(if $(wildcard examples/*.c),--also 'tools/run-examples $(BUILD)')
+
+matrix: build         ## which contracts hold, for each primitive, kind of task and backend
+	@rm -f $(BUILD)/matrix
+	@for backend in epoll poll select; do WEFT_BACKEND=$$backend WEFT_TEST_RECORD=$(BUILD)/matrix \
+	    tests/run -C $(BUILD) conformance > $(BUILD)/matrix.log || grep '^#' $(BUILD)/matrix.log; done
+	@tests/run --matrix $(BUILD)/matrix
 
 bench: build          ## measure us and our peers (ONLY=yield for one)
 	@tools/deps.sh bench

@@ -16,9 +16,11 @@ static struct objects {
     weft_barrier barrier;
     weft_once once;
 } here, *o;
-static unsigned flags;    /* WEFT_SHARED, and they lie in the arena */
-static int left;          /* a condition's waits that have ended */
-static weft_group runner; /* of once's function, which waits for the event */
+static unsigned flags; /* WEFT_SHARED, and they lie in the arena */
+static int left;       /* a condition's waits that have ended */
+static weft_queue queue;
+static weft_group runner; /* of once's function and of the task that is joined; both wait for the event */
+static weft_task joined;
 
 static void lock_init(int waiters)
 {
@@ -263,6 +265,133 @@ static void once_fini(void)
     weft_group_fini(&runner);
 }
 
+static void hand_over_init(int waiters)
+{
+    (void)waiters;
+    CHECK_OK(weft_queue_init(&queue, NULL, 0, sizeof(int), 0));
+}
+static void fifo_init(int waiters)
+{
+    static int slot;
+    (void)waiters;
+    CHECK_OK(weft_queue_init(&queue, &slot, 1, sizeof slot, WEFT_FIFO));
+}
+static void lifo_init(int waiters)
+{
+    static int slot;
+    (void)waiters;
+    CHECK_OK(weft_queue_init(&queue, &slot, 1, sizeof slot, WEFT_LIFO));
+}
+static void priority_init(int waiters)
+{
+    static _Alignas(8) char slot[WEFT_PRIORITY_SLOT(sizeof(int))];
+    (void)waiters;
+    CHECK_OK(weft_queue_init(&queue, slot, 1, sizeof(int), WEFT_PRIORITY));
+}
+static void unbounded_init(int waiters)
+{
+    (void)waiters;
+    CHECK_OK(weft_queue_init(&queue, NULL, WEFT_UNBOUNDED, sizeof(int), 0));
+}
+static int put_wait(weft_deadline deadline)
+{
+    return weft_queue_put(&queue, &(int){ 7 }, sizeof(int), deadline);
+}
+static int get_wait(weft_deadline deadline)
+{
+    int value = 0, r = weft_queue_get(&queue, &value, sizeof value, deadline);
+    CHECK_EQ(value, r == 1 ? 7 : 0);
+    return r == 1 ? 0 : r;
+}
+static void queue_shut(void)
+{
+    CHECK_EQ(put_wait(weft_at_once()), 0);
+}
+static void queue_gets(int waiters)
+{
+    while (waiters-- > 0)
+        CHECK_EQ(get_wait(weft_never()), 0);
+}
+static void queue_puts(int waiters)
+{
+    while (waiters-- > 0)
+        CHECK_EQ(put_wait(weft_never()), 0);
+}
+static int queue_join_wait(weft_deadline deadline)
+{
+    return weft_queue_join(&queue, deadline);
+}
+static void queue_done(int waiters)
+{
+    (void)waiters;
+    queue_gets(1);
+    CHECK_EQ(weft_queue_task_done(&queue), 0);
+}
+static void queue_fini(void)
+{
+    weft_queue_fini(&queue);
+}
+
+static void select_init(int waiters)
+{
+    event_init(waiters);
+    hand_over_init(waiters);
+    lock_init(waiters);
+    lock_shut();
+}
+static int select_wait(weft_deadline deadline)
+{
+    int value;
+    struct weft_case on[] = { weft_on_get(&queue, &value, sizeof value), weft_on_event(&o->event),
+                              weft_on_lock(&o->lock) };
+    int r = weft_select(on, 3, deadline);
+    CHECK(r < 0 || r == 1);
+    return r < 0 ? r : 0;
+}
+static void select_fini(void)
+{
+    event_fini();
+    queue_fini();
+    if (weft_lock_is_held(&o->lock))
+        lock_open(0);
+    lock_fini();
+}
+
+static void join_init(int waiters)
+{
+    struct weft_spawn more = { .size = sizeof more, .task = &joined };
+    (void)waiters;
+    CHECK_OK(weft_event_init(&o->event, 0));
+    CHECK_OK(weft_group_init(&runner, 0));
+    CHECK_EQ(weft_group_spawn_with(&runner, WEFT_COROUTINE, wait_event, NULL, &more), 0);
+}
+static int join_wait(weft_deadline deadline)
+{
+    return weft_task_join(joined, NULL, deadline);
+}
+static void join_fini(void)
+{
+    weft_event_set(&o->event);
+    CHECK_EQ(weft_group_wait(&runner, weft_never()), 0);
+    event_fini();
+}
+
+static int group_wait(weft_deadline deadline)
+{
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    int r = weft_group_spawn(&g, WEFT_COROUTINE, wait_event, NULL);
+    if (r == 0)
+        r = weft_group_wait(&g, deadline);
+    weft_group_fini(&g);
+    return r;
+}
+static void group_init_(int waiters)
+{
+    event_init(waiters);
+    event_shut();
+}
+
 static const struct row {
     const char *name, *state; /* of a waiter */
     void (*init)(int waiters), (*shut)(void), (*open)(int waiters);
@@ -282,7 +411,26 @@ static const struct row {
     { "event", "event", event_init, event_shut, event_open, event_wait, event_fini, true },
     { "barrier", "barrier", barrier_init, nothing, barrier_open, barrier_wait, barrier_fini, false },
     { "once", "once", once_init, once_shut, once_open, once_wait, once_fini, false },
+    { "queue get, hand-over", "get", hand_over_init, nothing, queue_puts, get_wait, queue_fini,
+      false },
+    { "queue put, hand-over", "put", hand_over_init, nothing, queue_gets, put_wait, queue_fini,
+      false },
+    { "queue get, fifo", "get", fifo_init, nothing, queue_puts, get_wait, queue_fini, false },
+    { "queue put, fifo", "put", fifo_init, queue_shut, queue_gets, put_wait, queue_fini, false },
+    { "queue get, lifo", "get", lifo_init, nothing, queue_puts, get_wait, queue_fini, false },
+    { "queue put, lifo", "put", lifo_init, queue_shut, queue_gets, put_wait, queue_fini, false },
+    { "queue get, priority", "get", priority_init, nothing, queue_puts, get_wait, queue_fini, false },
+    { "queue put, priority", "put", priority_init, queue_shut, queue_gets, put_wait, queue_fini,
+      false },
+    { "queue get, unbounded", "get", unbounded_init, nothing, queue_puts, get_wait, queue_fini,
+      false },
+    { "queue join", "queue", unbounded_init, queue_shut, queue_done, queue_join_wait, queue_fini,
+      true },
+    { "select", "select", select_init, event_shut, event_open, select_wait, select_fini, true },
+    { "task join", "join", join_init, nothing, event_open, join_wait, join_fini, false },
+    { "group wait", "group", group_init_, nothing, event_open, group_wait, event_fini, false },
 };
+enum { SHARED_ROWS = 10, ALL_ROWS = sizeof rows / sizeof *rows }; /* the first ones can be shared */
 
 /* Each twice, private and shared; a seed knows of private ones only. */
 static int forms(const struct test *t)
@@ -298,8 +446,15 @@ static const struct row *first_row(int form)
     return rows;
 }
 
-#define ROWS(row, form) \
-    for (const struct row *row = first_row(form); row < rows + sizeof rows / sizeof *rows; row++)
+static void next_row(const struct row **row, int form)
+{
+    t_holds((*row)->name, form ? ", shared" : "");
+    ++*row;
+}
+
+#define ROWS(row, form)                                                                         \
+    for (const struct row *row = first_row(form); row < rows + (form ? SHARED_ROWS : ALL_ROWS); \
+         next_row(&row, form))
 #define EACH(row)                               \
     for (int form = 0; form < forms(t); form++) \
     ROWS(row, form)
@@ -517,5 +672,9 @@ TEST_EACH_KIND_REAL(fini_under_a_waiter_is_a_bug, "processes")
 {
     bug_kind = t->kind;
     ROWS(row, 0)
-    CHECK_BUG(fini_under_a_waiter, (void *)(uintptr_t)row, "torn down");
+    {
+        if (row->wait == join_wait) /* this and what is left have no fini of their own */
+            break;
+        CHECK_BUG(fini_under_a_waiter, (void *)(uintptr_t)row, "torn down");
+    }
 }

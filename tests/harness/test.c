@@ -155,6 +155,11 @@ bool t_has_epoll(void)
     return !backend || (strcmp(backend, "poll") != 0 && strcmp(backend, "select") != 0);
 }
 
+void t_holds(const char *what, const char *which)
+{
+    printf("holds: %s%s\n", what, which);
+}
+
 static long load(void)
 {
     const char *text = getenv("WEFT_TEST_LOAD");

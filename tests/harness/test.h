@@ -10,7 +10,8 @@
  * The file needs no main and no list. Each test runs in a process of its own, with a folder of its
  * own (t_dir, also TMPDIR and XDG_RUNTIME_DIR) and an alarm of 20 s (longer under sanitizers and
  * valgrind). The first check that fails ends its test, from whatever thread, task or process it
- * runs in. A test may not leave processes behind.
+ * runs in. A test may not leave processes behind. What it prints is shown if it fails; a line
+ * "counted: ..." always, at the end of the run.
  *
  * Run a program with no arguments for all its tests, or:
  *   --list                       names, and why a test cannot run under a seed
@@ -93,6 +94,9 @@ int t_shell(char *out, size_t size, const char *format, ...) __attribute__((form
 
 /* How many descriptors a process has open; 0: this one. */
 int t_descriptors(pid_t pid);
+
+/* What of a table keeps the contract that the test is about: a row of tests/run --matrix. */
+void t_holds(const char *what, const char *which);
 
 /* True under a sanitizer or valgrind: bounds on time and memory do not hold there. */
 bool t_slow_build(void);
