@@ -334,12 +334,12 @@ static void all_on_a_thread(bool whole)
     a_bit_of_all(&whole);
 }
 
-TEST_REAL(calls_of_a_coroutine_survive, REAL)
+TEST_REAL_LONG(calls_of_a_coroutine_survive, REAL, 60)
 {
     fail_each(all_in_a_task);
 }
 
-TEST_REAL(calls_of_a_thread_survive, REAL)
+TEST_REAL_LONG(calls_of_a_thread_survive, REAL, 60)
 {
     fail_each(all_on_a_thread);
 }
