@@ -9,8 +9,8 @@
 WEFT_BEGIN
 
 /* Run fn(arg) on a helper thread and wait for it. Helpers are made when needed, at most 64
- * (WEFT_OFFLOAD_MAX), and end after 10 s without work; further jobs queue. On a plain thread fn just
- * runs.
+ * (WEFT_OFFLOAD_MAX), and end after 10 s without work; further jobs queue. weft's own calls on files and
+ * names have helpers of their own. On a plain thread fn just runs.
  * Returns   what fn returned; -ECANCELED cancelled before fn began (then it never runs); -ENOMEM,
  *           -EAGAIN no helper could be made
  * Context   task or thread. fn runs on a plain thread, where it may block and wait: current task and

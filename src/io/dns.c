@@ -250,7 +250,7 @@ static int run(struct look_up *l, weft_deadline deadline)
     if (r == 0)
         r = weft__runtime_need();
     if (r == 0)
-        r = weft_offload(begin, l);
+        r = weft__offload(WEFT__FOR_NAMES, begin, l);
     while (r == 0 && !l->done)
         r = step(l, &target, deadline);
     if (r == 0)

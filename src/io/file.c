@@ -53,7 +53,7 @@ static int open_any(int dir, const char *path, int flags, mode_t mode, uint64_t 
             return r;
         o.how.resolve = resolve;
     }
-    return weft__is_coroutine(self) ? weft_offload(open_now, &o) : open_now(&o);
+    return weft__is_coroutine(self) ? weft__offload(WEFT__FOR_FILES, open_now, &o) : open_now(&o);
 }
 
 static int open_file(int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
@@ -85,7 +85,7 @@ int weft_fsync(int fd)
 {
     struct weft__task *self;
     int r = weft__wait_enter(&self);
-    return r < 0 ? r : weft_offload(fsync_now, &fd);
+    return r < 0 ? r : weft__offload(WEFT__FOR_FILES, fsync_now, &fd);
 }
 
 int weft_fstat(int fd, struct stat *out)

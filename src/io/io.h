@@ -57,6 +57,11 @@ void weft__fd_unwatch(struct fd_place *place, struct weft__fd_watch *watch);
 void weft__fd_under(struct fd_place *place, struct weft__poller *set);
 uint32_t weft__fd_forks(void); /* how often this process is a fork's child of one that used descriptors */
 
+/* -- offload.c: weft_offload by helpers that do nothing else. */
+
+enum weft__helpers { WEFT__FOR_USERS, WEFT__FOR_FILES, WEFT__FOR_NAMES };
+int weft__offload(enum weft__helpers who, weft_fn *fn, void *arg);
+
 /* -- conn.c */
 void weft__conn_lost(void *conn); /* its handler could not be started */
 int weft__conn_wait(weft_conn *conn, unsigned events, weft_deadline deadline, const char *reason);

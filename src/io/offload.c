@@ -1,7 +1,8 @@
 /* offload.c - helper threads for code that blocks.
  *
  * Jobs queue; a helper is made when a job comes and none is free, up to the limit, and ends after a
- * while without work. A plain job lies on its caller's stack, who waits for it to the end; one with a
+ * while without work. Users, files and names have helpers of their own: jobs that a program left behind
+ * keep no file waiting, nor does a disk that does not answer keep a name. A plain job lies on its caller's stack, who waits for it to the end; one with a
  * deadline is copied to the heap, and whoever lets go of it last, caller or helper, frees it.
  */
 #include <errno.h>
@@ -10,9 +11,9 @@
 
 #include "base/alloc.h"
 #include "base/sys.h"
-#include "sched/wait.h"
+#include "io/io.h"
 
-enum { HELPERS_MAX = 64, LINGER_SECONDS = 10 };
+enum { LINGER_SECONDS = 10 };
 
 struct job {
     struct job *next, *prev;
@@ -23,16 +24,23 @@ struct job {
     bool done;      /* under the spin bit of word */
     bool abandoned; /* likewise: its caller has gone on */
     bool copied;
+    enum weft__helpers who; /* is to run it */
     uint32_t word;
     struct weft__wait_node *waiter, *waiter_last;
 };
 
-static weft__spin spin;
-static struct job *first, *last;
-static unsigned helpers, idle, queued;
-static uint32_t bell;       /* futex word of idle helpers */
-static uint32_t abandoned;  /* atomic */
-static uint64_t generation; /* of the runtime whose helpers these are */
+static struct pool {
+    weft__spin spin;
+    unsigned most, helpers, idle, queued;
+    uint32_t bell; /* futex word of idle helpers */
+    struct job *first, *last;
+    uint64_t generation; /* of the runtime whose helpers these are */
+} pools[] = {
+    [WEFT__FOR_USERS] = { .most = 64 },
+    [WEFT__FOR_FILES] = { .most = 64 },
+    [WEFT__FOR_NAMES] = { .most = 16 },
+};
+static uint32_t abandoned; /* atomic */
 
 struct copied {
     struct job job;
@@ -47,14 +55,14 @@ static void let_go(struct copied *c)
         weft__release(c, sizeof *c + c->size);
 }
 
-static struct job *take(void)
+static struct job *take(struct pool *pool)
 {
-    struct job *job = first;
+    struct job *job = pool->first;
     if (job) {
-        first = job->next;
-        *(first ? &first->prev : &last) = NULL;
+        pool->first = job->next;
+        *(pool->first ? &pool->first->prev : &pool->last) = NULL;
         job->begun = true;
-        queued--;
+        pool->queued--;
     }
     return job;
 }
@@ -85,25 +93,29 @@ static void run(struct job *job)
 
 static void *helper_main(void *arg)
 {
-    (void)arg;
+    struct pool *pool = arg;
     for (;;) {
-        weft__spin_lock(&spin);
-        struct job *job = take();
-        uint32_t seen = bell;
-        if (!job)
-            store_relaxed(&weft__rt.idle_helpers, ++idle);
-        weft__spin_unlock(&spin);
+        weft__spin_lock(&pool->spin);
+        struct job *job = take(pool);
+        uint32_t seen = pool->bell;
+        if (!job) {
+            pool->idle++;
+            add_relaxed(&weft__rt.idle_helpers, 1);
+        }
+        weft__spin_unlock(&pool->spin);
         if (job) {
             run(job);
             continue;
         }
-        int r = weft__sys_futex_wait(&bell, seen, weft__sys_now() + LINGER_SECONDS * 1000000000ll);
-        weft__spin_lock(&spin);
-        store_relaxed(&weft__rt.idle_helpers, --idle);
-        bool end = r == -ETIMEDOUT && !first;
+        int r = weft__sys_futex_wait(&pool->bell, seen,
+                                     weft__sys_now() + LINGER_SECONDS * 1000000000ll);
+        weft__spin_lock(&pool->spin);
+        pool->idle--;
+        add_relaxed(&weft__rt.idle_helpers, -1u);
+        bool end = r == -ETIMEDOUT && !pool->first;
         if (end)
-            helpers--;
-        weft__spin_unlock(&spin);
+            pool->helpers--;
+        weft__spin_unlock(&pool->spin);
         if (end) {
             __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
             return NULL;
@@ -114,56 +126,60 @@ static void *helper_main(void *arg)
 /* Take a job back that no helper has begun. */
 static bool withdraw(struct job *job)
 {
-    weft__spin_lock(&spin);
+    struct pool *pool = &pools[job->who];
+    weft__spin_lock(&pool->spin);
     bool still = !job->begun;
     if (still) {
-        *(job->prev ? &job->prev->next : &first) = job->next;
-        *(job->next ? &job->next->prev : &last) = job->prev;
-        queued--;
+        *(job->prev ? &job->prev->next : &pool->first) = job->next;
+        *(job->next ? &job->next->prev : &pool->last) = job->prev;
+        pool->queued--;
         __atomic_fetch_sub(&weft__rt.jobs, 1, __ATOMIC_RELEASE);
     }
-    weft__spin_unlock(&spin);
+    weft__spin_unlock(&pool->spin);
     return still;
 }
 
 /* Queue a job and see that somebody will run it. Negative: nobody can; it is not queued. */
 static int hand_in(struct job *job)
 {
-    int64_t most = weft__sys_env_number("WEFT_OFFLOAD_MAX", HELPERS_MAX);
+    struct pool *pool = &pools[job->who];
+    int64_t most = pool->most;
     bool make = false;
-    weft__spin_lock(&spin);
-    if (generation != weft__rt.generation) { /* the helpers are the parent's of a fork */
-        generation = weft__rt.generation;
-        first = last = NULL;
-        helpers = idle = queued = 0;
+    if (job->who == WEFT__FOR_USERS)
+        most = weft__sys_env_number("WEFT_OFFLOAD_MAX", most);
+    weft__spin_lock(&pool->spin);
+    if (pool->generation != weft__rt.generation) { /* the helpers are the parent's of a fork */
+        pool->generation = weft__rt.generation;
+        pool->first = pool->last = NULL;
+        pool->helpers = pool->idle = pool->queued = 0;
     }
     __atomic_fetch_add(&weft__rt.jobs, 1, __ATOMIC_SEQ_CST);
-    job->prev = last;
+    job->prev = pool->last;
     job->next = NULL;
-    *(last ? &last->next : &first) = job;
-    last = job;
-    if (++queued > idle && helpers < (most < 1 ? 1 : most)) {
-        helpers++;
+    *(pool->last ? &pool->last->next : &pool->first) = job;
+    pool->last = job;
+    if (++pool->queued > pool->idle && pool->helpers < (most < 1 ? 1 : most)) {
+        pool->helpers++;
         make = true;
     }
-    store_relaxed(&bell, bell + 1);
-    weft__spin_unlock(&spin);
+    store_relaxed(&pool->bell, pool->bell + 1);
+    weft__spin_unlock(&pool->spin);
     if (!make) {
-        weft__sys_futex_wake(&bell, 1);
+        weft__sys_futex_wake(&pool->bell, 1);
         return 0;
     }
     struct weft__sys_thread thread;
     __atomic_fetch_add(&weft__rt.threads, 1, __ATOMIC_SEQ_CST);
     weft__solo_end();
-    int r = weft__sys_thread_start(&thread, 0, helper_main, NULL);
+    int r = weft__sys_thread_start(&thread, 0, helper_main, pool);
     if (r == 0) {
         weft__sys_thread_detach(thread);
         return 0;
     }
     __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
-    weft__spin_lock(&spin);
-    bool others = --helpers > 0;
-    weft__spin_unlock(&spin);
+    weft__spin_lock(&pool->spin);
+    bool others = --pool->helpers > 0;
+    weft__spin_unlock(&pool->spin);
     return others || !withdraw(job) ? 0 : r;
 }
 
@@ -179,7 +195,7 @@ static int wait_done(struct job *job, struct weft__task *self, weft_deadline dea
     return weft__wait_on(&job->word, waiter(job), &node, self, deadline, "offload", job);
 }
 
-int weft_offload(weft_fn *fn, void *arg)
+int weft__offload(enum weft__helpers who, weft_fn *fn, void *arg)
 {
     struct weft__task *self;
     int r = weft__wait_enter(&self);
@@ -187,7 +203,7 @@ int weft_offload(weft_fn *fn, void *arg)
         return r;
     if (!weft__is_coroutine(self) || weft__rt.seeded)
         return fn(arg);
-    struct job job = { .fn = fn, .arg = arg };
+    struct job job = { .fn = fn, .arg = arg, .who = who };
     if ((r = hand_in(&job)) < 0)
         return r;
     r = wait_done(&job, self, weft_never());
@@ -199,6 +215,11 @@ int weft_offload(weft_fn *fn, void *arg)
         weft__calm_end(self, calm);
     }
     return job.result;
+}
+
+int weft_offload(weft_fn *fn, void *arg)
+{
+    return weft__offload(WEFT__FOR_USERS, fn, arg);
 }
 
 int weft_offload_at(weft_fn *fn, void *arg, size_t size, weft_deadline deadline)

@@ -163,7 +163,8 @@ static int accept_next(int listener, struct sockaddr_storage *peer, weft_deadlin
         if (mode & O_NONBLOCK || !listens)
             r = accept_now(&a);
         else if ((r = weft__fd_ready(listener, POLLIN)) > 0)
-            r = weft_offload(accept_now, &a); /* somebody else's; he may be quicker, and it sleep */
+            r = weft__offload(WEFT__FOR_FILES, accept_now,
+                              &a); /* somebody else's; he may be quicker, and it sleep */
         else
             r = r < 0 ? r : -EAGAIN;
         if (is_the_peers(r))

@@ -102,13 +102,14 @@ static ssize_t try(struct transfer *t)
         }
         return try(t); /* now that it is known */
     case ON_DISK:      /* only its disk is awaited, and that whatever the deadline is */
-        return weft_offload(blocking_transfer, t);
+        return weft__offload(WEFT__FOR_FILES, blocking_transfer, t);
     case NONBLOCKING: return plain_try(t, 0);
     default: /* it might sleep if others use it too, hence the helper */
         r = weft__fd_ready(t->target->fd, t->writing ? POLLOUT : POLLIN);
         return r < 0    ? r
                : r == 0 ? -EAGAIN
-                        : weft_offload(t->writing ? blocking_write : blocking_transfer, t);
+                        : weft__offload(WEFT__FOR_FILES,
+                                        t->writing ? blocking_write : blocking_transfer, t);
     }
 }
 
@@ -225,7 +226,7 @@ ssize_t weft__sendfile(struct weft__target *target, int file, off_t offset, size
             warm = done + part;
             if (is_cold(file, at, part)) {
                 struct warm w = { file, at, part };
-                int r = weft_offload(warm_up, &w);
+                int r = weft__offload(WEFT__FOR_FILES, warm_up, &w);
                 if (r < 0)
                     return done ? (ssize_t)done : r;
             }

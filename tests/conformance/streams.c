@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <weft.h>
 
@@ -356,6 +357,60 @@ TEST_REAL(helpers_are_made_when_needed_and_the_rest_queues, REAL)
         CHECK_EQ(write(gate[1], "xxx", 3), 3);
         CHECK_OK(weft_group_wait(&group, weft_never()));
     }
+}
+
+static int threads(void)
+{
+    struct stat task;
+    CHECK_EQ(stat("/proc/self/task", &task), 0);
+    return (int)task.st_nlink - 2;
+}
+
+TEST_REAL_LONG(helpers_without_work_end, REAL, 60)
+{
+    CHECK_OK(pipe(gate));
+    kind = WEFT_COROUTINE;
+    CHECK_OK(weft_group_init(&group, 0));
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(weft_group_spawn(&group, kind, offload_one, NULL));
+    until(&inside, 5);
+    int with = threads();
+    CHECK_EQ(write(gate[1], "xxxxx", 5), 5);
+    CHECK_OK(weft_group_wait(&group, weft_never()));
+    while (threads() > with - 5) /* they stay for 10 s */
+        CHECK_OK(weft_sleep(weft_after(50 * WEFT_MS)));
+    CHECK_OK(weft_group_spawn(&group, kind, offload_one, NULL));
+    CHECK_EQ(write(gate[1], "x", 1), 1);
+    CHECK_OK(weft_group_wait(&group, weft_never()));
+    CHECK_EQ(ran, 6);
+}
+
+static int use_a_file(void *arg)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/file", getenv("TMPDIR"));
+    int file = weft_open(path, O_RDWR | O_CREAT, 0600);
+    CHECK_OK(file);
+    CHECK_OK(weft_fsync(file));
+    CHECK_OK(weft_close(file));
+    (void)arg;
+    return 0;
+}
+
+TEST_REAL(a_file_does_not_wait_for_a_users_jobs, REAL)
+{
+    CHECK_OK(setenv("WEFT_OFFLOAD_MAX", "1", 1));
+    CHECK_OK(pipe(gate));
+    kind = WEFT_COROUTINE;
+    CHECK_OK(weft_group_init(&group, 0));
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(weft_group_spawn(&group, kind, offload_one, NULL));
+    until(&inside, 1);
+    weft_task uses = start_task(use_a_file, NULL);
+    CHECK_OK(weft_task_join(uses, NULL, SOON));
+    CHECK_EQ(most, 1);
+    CHECK_EQ(write(gate[1], "xx", 2), 2);
+    CHECK_OK(weft_group_wait(&group, weft_never()));
 }
 
 static int offload_and_tell(void *arg)
