@@ -117,10 +117,12 @@ bool (*weft__nothing_moves)(void);
 static weft__spin readers_spin;
 struct weft__task *weft__stuck_readers;
 
+/* It is queued already, so what it waits for may be handed to it meanwhile. */
 static bool reads(const struct weft__task *self)
 {
-    for (uint32_t i = 0; i < self->held && i < WEFT__HOLDS; i++)
-        if ((self->holds[i].what & 7) == WEFT__HOLDS_READ)
+    uint32_t n = load_relaxed(&self->held);
+    for (uint32_t i = 0; i < n && i < WEFT__HOLDS; i++)
+        if ((load_relaxed(&self->holds[i].what) & 7) == WEFT__HOLDS_READ)
             return true;
     return false;
 }
