@@ -163,15 +163,17 @@ static uint64_t through_readers(struct walk *walk, const void *rwlock, uint64_t 
     return back;
 }
 
-/* From owner on. */
+/* From owner on. Self is queued already: it may have been handed what it waits for, and the last owner wait
+ * for it by now. */
 static uint64_t circle(struct walk *walk, struct weft__task *self, struct weft__task *owner,
                        uint64_t turn)
 {
     *walk = (struct walk){ .self = self };
     add(&walk->way, self);
-    return owner == WEFT__ITS_READERS
-               ? through_readers(walk, load_relaxed(&self->object), mix(self, turn))
-               : leads_back(walk, owner, mix(self, turn));
+    uint64_t met = owner == WEFT__ITS_READERS
+                       ? through_readers(walk, load_relaxed(&self->object), mix(self, turn))
+                       : leads_back(walk, owner, mix(self, turn));
+    return load_acquire(&self->wait) == turn ? met : 0;
 }
 
 /* -- what is said, and done ----------------------------------------------------------------------- */
