@@ -1,6 +1,5 @@
 /* Names: hosts files, a real name server (dnsmasq) and ones that fail, for each kind of task. */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -127,16 +126,6 @@ static void end_server(void)
     waitpid(dns, NULL, 0);
 }
 
-static int descriptors(void)
-{
-    int count = 0;
-    DIR *d = opendir("/proc/self/fd");
-    while (readdir(d))
-        count++;
-    closedir(d);
-    return count;
-}
-
 /* -- without a server ---------------------------------------------------------------------------------- */
 
 IN_KIND(numeric_addresses_are_not_looked_up)
@@ -261,13 +250,13 @@ IN_KIND(this_machine_has_a_name)
 
 IN_KIND(a_server_that_is_not_there_refuses)
 {
-    int port, before = descriptors();
+    int port, before = t_descriptors(0);
     close(udp_socket(&port));
     snprintf(server, sizeof server, "127.0.0.1:%d", port);
     CHECK_ERR(weft_name_find("web.example.test", NULL, NULL, 0, &by_server, SOON), -ECONNREFUSED);
     CHECK_STR(weft_why(), "host 'web.example.test': the name servers cannot be reached, or refuse");
     if (kind == WEFT_COROUTINE)
-        CHECK_EQ(descriptors(), before);
+        CHECK_EQ(t_descriptors(0), before);
     return 0;
 }
 
@@ -306,7 +295,7 @@ IN_KIND(a_look_up_can_be_cancelled_and_bounded)
     snprintf(silent, sizeof silent, "127.0.0.1:%d", port);
     CHECK_OK(weft_within(weft_after(10 * WEFT_MS), within, &result));
     CHECK_ERR(result, -ETIMEDOUT);
-    before = descriptors();
+    before = t_descriptors(0);
     CHECK_OK(weft_group_spawn_with(&group, kind, look_for_web, &result, &more));
     do {
         CHECK_OK(weft_sleep(weft_after(WEFT_MS)));
@@ -316,7 +305,7 @@ IN_KIND(a_look_up_can_be_cancelled_and_bounded)
     CHECK_OK(weft_task_join(task, NULL, SOON));
     CHECK_ERR(result, -ECANCELED);
     if (kind == WEFT_COROUTINE)
-        CHECK_EQ(descriptors(), before);
+        CHECK_EQ(t_descriptors(0), before);
     close(fd);
     return 0;
 }
@@ -435,12 +424,12 @@ IN_KIND(a_listener_and_a_dial_take_names)
     int listener = listen_here("localhost:0", at, sizeof at), before, fd;
     CHECK(strncmp(at, "127.0.0.1:", 10) == 0);
     snprintf(where, sizeof where, "localhost%s", strrchr(at, ':'));
-    before = descriptors();
+    before = t_descriptors(0);
     CHECK_OK(fd = weft_dial(where, SOON));
     CHECK_OK(weft_peer_address(fd, where, sizeof where));
     CHECK_STR(where, at);
     if (kind == WEFT_COROUTINE)
-        CHECK_EQ(descriptors(), before + 1);
+        CHECK_EQ(t_descriptors(0), before + 1);
     CHECK_OK(weft_close(fd));
     CHECK_OK(weft_close(listener));
     snprintf(where, sizeof where, "localhost%s", strrchr(at, ':'));
@@ -496,7 +485,7 @@ IN_KIND(the_first_address_that_answers_wins)
     weft_address three[3];
     char at[128], got[128];
     int filler[8], full = full_listener(&three[0], filler);
-    int good = listen_here("127.0.0.1:0", at, sizeof at), before = descriptors();
+    int good = listen_here("127.0.0.1:0", at, sizeof at), before = t_descriptors(0);
     closed_port(&three[1]);
     CHECK_EQ(weft_name_find("127.0.0.1", strrchr(at, ':') + 1, &three[2], 1, NULL, SOON), 1);
     weft_time begun = weft_now();
@@ -508,7 +497,7 @@ IN_KIND(the_first_address_that_answers_wins)
     CHECK_OK(weft_peer_address(fd, got, sizeof got));
     CHECK_STR(got, at);
     if (kind == WEFT_COROUTINE)
-        CHECK_EQ(descriptors(), before + 1);
+        CHECK_EQ(t_descriptors(0), before + 1);
     CHECK_OK(weft_close(fd));
     CHECK_OK(fd = weft_dial_any(three + 1, 2, SOON));
     CHECK_OK(weft_close(fd));
@@ -521,7 +510,7 @@ IN_KIND(a_dial_that_fails_names_every_address)
 {
     weft_address three[3];
     char first[128], second[128], words[512];
-    int filler[8], full = full_listener(&three[1], filler), before = descriptors();
+    int filler[8], full = full_listener(&three[1], filler), before = t_descriptors(0);
     closed_port(&three[0]);
     CHECK_OK(weft_address_print(&three[0], first, sizeof first));
     CHECK_OK(weft_address_print(&three[1], second, sizeof second));
@@ -533,7 +522,7 @@ IN_KIND(a_dial_that_fails_names_every_address)
     three[2].as.any.sa_family = AF_UNIX;
     CHECK_ERR(weft_dial_any(three, 3, SOON), -EINVAL);
     if (kind == WEFT_COROUTINE)
-        CHECK_EQ(descriptors(), before);
+        CHECK_EQ(t_descriptors(0), before);
     empty(full, filler);
     return 0;
 }
@@ -572,7 +561,7 @@ IN_KIND(a_dial_can_be_cancelled)
     weft_task task;
     struct weft_spawn more = { .size = sizeof more, .task = &task };
     struct dialling d;
-    int filler[8], full = full_listener(&d.address, filler), before = descriptors();
+    int filler[8], full = full_listener(&d.address, filler), before = t_descriptors(0);
     CHECK_OK(weft_group_spawn_with(&group, kind, dial_it, &d, &more));
     do {
         CHECK_OK(weft_sleep(weft_after(WEFT_MS)));
@@ -582,7 +571,7 @@ IN_KIND(a_dial_can_be_cancelled)
     CHECK_OK(weft_task_join(task, NULL, SOON));
     CHECK_ERR(d.result, -ECANCELED);
     if (kind == WEFT_COROUTINE)
-        CHECK_EQ(descriptors(), before);
+        CHECK_EQ(t_descriptors(0), before);
     empty(full, filler);
     return 0;
 }

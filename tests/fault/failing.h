@@ -4,7 +4,6 @@
 #ifndef FAILING_H
 #define FAILING_H
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -67,16 +66,6 @@ __attribute__((unused)) static bool alloc_fault(void)
     return true;
 }
 
-__attribute__((unused)) static int descriptors(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static void no_report(void *ctx, const char *text, size_t length)
 {
     (void)ctx;
@@ -116,7 +105,7 @@ __attribute__((unused)) static void fail_each(void (*scenario)(bool whole))
     fail_each_allocation(scenario);
     scenario(true); /* what stays open for good is open now */
     CHECK_OK(weft_stop(SOON));
-    int before = descriptors();
+    int before = t_descriptors(0);
     __atomic_store_n(&weft__sys_fault, fault, __ATOMIC_RELEASE);
     for (choice = 0; choice < 2; choice++) {
         for (long n = 1;; n++) {
@@ -126,10 +115,10 @@ __attribute__((unused)) static void fail_each(void (*scenario)(bool whole))
             bool over = __atomic_exchange_n(&countdown, 0, __ATOMIC_ACQ_REL) > 0;
             scenario(true);
             CHECK_OK(weft_stop(SOON));
-            if (descriptors() != before)
+            if (t_descriptors(0) != before)
                 FAIL("call %ld (number %ld) failing with error %d leaves %d descriptors instead of "
                      "%d",
-                     n, failed_nr, choice, descriptors(), before);
+                     n, failed_nr, choice, t_descriptors(0), before);
             if (over) {
                 printf("%ld calls failed one by one\n", n - 1);
                 break;

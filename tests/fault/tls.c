@@ -138,14 +138,14 @@ static void fail_many(void (*scenario)(bool whole))
 {
     long tried = 0;
     scenario(true);
-    int before = descriptors();
+    int before = t_descriptors(0);
     for (long n = 1, over = 0; !over; n += 1 + n / 20, tried++) {
         __atomic_store_n(&countdown, n, __ATOMIC_RELEASE);
         scenario(false);
         over = __atomic_exchange_n(&countdown, 0, __ATOMIC_ACQ_REL) > 0;
         if (tried % 10 == 0)
             scenario(true);
-        CHECK_EQ(descriptors(), before);
+        CHECK_EQ(t_descriptors(0), before);
     }
     scenario(true);
     printf("%ld failed one by one\n", tried - 1);

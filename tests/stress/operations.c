@@ -1,6 +1,5 @@
 /* Operations ended in every way at once, and datagrams to a crowd: each byte is taken once or still there,
  * and at the end nothing is left. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,16 +14,6 @@ static unsigned random_of(unsigned *x, unsigned below)
 {
     *x = *x * 1664525 + 1013904223;
     return (*x >> 8) % below;
-}
-
-static int descriptors(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
 }
 
 static void dawdle(unsigned *x)
@@ -97,12 +86,12 @@ static int ends_operations(void *arg)
 
 TEST_REAL_LONG(operations_end_once_in_every_race, REAL, 120)
 {
-    int before = descriptors();
+    int before = t_descriptors(0);
     for (unsigned i = 1; i <= 8; i++)
         CHECK_OK(weft_group_spawn_copy(weft_background(), i % 4 ? WEFT_COROUTINE : WEFT_THREAD,
                                        ends_operations, &i));
     CHECK_OK(weft_stop(weft_never()));
-    CHECK_EQ(descriptors(), before);
+    CHECK_EQ(t_descriptors(0), before);
 }
 
 /* -- messages to a crowd, full, late, with descriptors that nobody has room for ------------------------ */
@@ -164,7 +153,7 @@ static int receives(void *arg)
 TEST_REAL_LONG(messages_to_a_crowd_arrive_once_and_leave_nothing_open, REAL, 120)
 {
     weft_group senders, receivers;
-    int before = descriptors();
+    int before = t_descriptors(0);
     CHECK_OK(crowd = weft_datagram("unix:@", NULL, 0));
     CHECK_OK(weft_socket_address(crowd, &where));
     CHECK_OK(weft_group_init(&senders, 0));
@@ -183,5 +172,5 @@ TEST_REAL_LONG(messages_to_a_crowd_arrive_once_and_leave_nothing_open, REAL, 120
     weft_group_fini(&senders);
     weft_group_fini(&receivers);
     CHECK_OK(weft_stop(weft_never()));
-    CHECK_EQ(descriptors(), before);
+    CHECK_EQ(t_descriptors(0), before);
 }
