@@ -510,9 +510,12 @@ static int make_workers(unsigned count)
     return 0;
 }
 
-/* End workers; one that still computes at the deadline is left behind, with its memory. */
+/* End workers; one that still computes at the deadline is left behind, with its memory. Where no task lives
+ * none computes: one that is late then has not got a core, and may be looking at what is freed next. */
 static void end_workers(unsigned from, unsigned to, int64_t until)
 {
+    if (weft__live() == 0)
+        until = INT64_MAX;
     for (unsigned i = from; i < to; i++) {
         (void)exchange_seq_cst(&weft__rt.workers[i]->stopping,
                                true); /* before the look at its state */
