@@ -89,7 +89,9 @@ struct weft__cells {
     uint64_t cell[WEFT__CELLS];
 };
 
-struct weft__cells *weft__cells_new(void);
+/* Of an object, in its field: 0; -ENOMEM; -ENOTSUP it lies outside the arena, where processes of other trees
+ * may be, whose numbers mean nothing here. */
+int weft__cells_begin(struct weft__cells **field);
 void weft__cells_free(struct weft__cells *cells);
 /* This process has n more. 0; -ENOMEM; -ENOTSUP: it is no member of the tree, so nobody would see it die. */
 int weft__cells_add(struct weft__cells *cells, uint32_t n);

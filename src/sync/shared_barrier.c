@@ -147,9 +147,7 @@ static int meet(struct shared *s, weft_deadline deadline)
 
 int weft__shared_barrier_init(weft_barrier *barrier)
 {
-    struct shared *s = of(barrier);
-    s->inside = weft__cells_new();
-    return s->inside ? 0 : -ENOMEM;
+    return weft__cells_begin(&of(barrier)->inside);
 }
 
 int weft__shared_barrier_wait(weft_barrier *barrier, int entered, weft_deadline deadline)

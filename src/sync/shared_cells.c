@@ -3,7 +3,7 @@
 #include "shared/arena.h"
 #include "sync/shared.h"
 
-struct weft__cells *weft__cells_new(void)
+static struct weft__cells *cells_new(void)
 {
     struct weft__cells *cells = weft__arena_take(sizeof *cells, WEFT__BLOCK_KEPT);
     if (cells) {
@@ -12,6 +12,14 @@ struct weft__cells *weft__cells_new(void)
             shared_store(&cells->cell[i], 0);
     }
     return cells;
+}
+
+int weft__cells_begin(struct weft__cells **field)
+{
+    if (!weft__arena_has(field, sizeof *field))
+        return weft__failed(-ENOTSUP, "object with holders in a segment: in the arena only");
+    *field = cells_new();
+    return *field ? 0 : -ENOMEM;
 }
 
 void weft__cells_free(struct weft__cells *cells)
@@ -41,7 +49,7 @@ static bool add(uint64_t *cell, uint32_t n, bool claim)
 /* A block more; a process that dies before it is linked in has lost it. */
 static struct weft__cells *grow(struct weft__cells *last)
 {
-    struct weft__cells *more = weft__cells_new(), *none = NULL;
+    struct weft__cells *more = cells_new(), *none = NULL;
     if (more && !shared_swap(&last->next, &none, more))
         weft__arena_give(more);
     return load_acquire(&last->next);

@@ -1,5 +1,5 @@
 /* shared_lock.c - robust locks that are waited for: lock and rlock, and what stands on one. */
-#include "shared/arena.h"
+#include "shared/range.h"
 #include "sync/lock.h"
 #include "sync/shared.h"
 
@@ -8,11 +8,12 @@ int weft__object_check(const void *object, size_t size, unsigned flags, unsigned
     bool shared = flags & WEFT_SHARED;
     if (flags & ~(known | WEFT_SHARED))
         return -EINVAL;
-    if (weft__arena_has(object, size) != shared)
-        return weft__failed(-EINVAL,
-                            shared ? "object %p is to be shared and not in the arena"
-                                   : "object %p is in the arena and not to be shared",
-                            object);
+    if (weft__is_shared(object, size) != shared)
+        return weft__failed(
+            -EINVAL,
+            shared ? "object %p is to be shared, and lies neither in the arena nor in a segment"
+                   : "object %p lies in shared memory, and is not to be shared",
+            object);
     return shared ? weft__robust_check() : 0;
 }
 

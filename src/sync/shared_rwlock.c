@@ -26,8 +26,7 @@ static struct shared *of(const weft_rwlock *rwlock)
 
 int weft__shared_rwlock_init(weft_rwlock *rwlock)
 {
-    of(rwlock)->readers = weft__cells_new();
-    return of(rwlock)->readers ? 0 : -ENOMEM;
+    return weft__cells_begin(&of(rwlock)->readers);
 }
 
 bool weft__shared_writer_is(const weft_rwlock *rwlock, const struct weft__task *self)

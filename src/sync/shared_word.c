@@ -174,8 +174,7 @@ int weft__shared_semaphore_init(weft_semaphore *sem)
         return 0;
     sem->_max = sem->_value;
     sem->_value = 0;
-    sem->_first = weft__cells_new();
-    return sem->_first ? 0 : -ENOMEM;
+    return weft__cells_begin((struct weft__cells **)&sem->_first);
 }
 
 int weft__shared_semaphore_acquire(weft_semaphore *sem, weft_deadline deadline)

@@ -14,7 +14,7 @@
 
 struct board {
     weft_lock lock;
-    long prepared, sum;
+    long prepared, sum, room[8];
 };
 
 static char path[200];
@@ -109,6 +109,54 @@ TEST_REAL(after_a_kill_of_all_the_next_one_begins_anew, "processes")
     weft_segment s;
     CHECK_EQ(enter(&s, 12), 0);
     CHECK_EQ(board(&s)->sum, 12);
+    weft_segment_close(&s);
+}
+
+static int prepare_lock(void *data, void *arg)
+{
+    (void)arg;
+    return weft_lock_init(&((struct board *)data)->lock, WEFT_SHARED);
+}
+
+static int enter_with_lock(weft_segment *s)
+{
+    return weft_segment_open(s, path, sizeof(struct board), prepare_lock, NULL, weft_never());
+}
+
+static int take_after_a_kill(void *arg)
+{
+    struct board *board = arg;
+    CHECK_EQ(weft_lock_acquire(&board->lock, weft_after(10 * WEFT_SEC)), WEFT_RECOVERED);
+    return weft_lock_release(&board->lock);
+}
+
+TEST_EACH_KIND_REAL(a_lock_in_it_is_told_of_a_strangers_death, "processes")
+{
+    int told[2];
+    char byte;
+    name_it(t);
+    CHECK_EQ(pipe(told), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        weft_segment s;
+        if (enter_with_lock(&s) < 0 || weft_lock_acquire(&board(&s)->lock, weft_never()) != 0 ||
+            write(told[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    CHECK_EQ(read(told[0], &byte, 1), 1);
+    weft_segment s;
+    weft_group g;
+    CHECK_EQ(enter_with_lock(&s), 0);
+    CHECK_EQ(weft_lock_acquire(&board(&s)->lock, weft_after(250 * WEFT_MS)), -ETIMEDOUT);
+    CHECK_EQ(weft_group_init(&g, 0), 0);
+    CHECK_EQ(weft_group_spawn(&g, t->kind, take_after_a_kill, board(&s)), 0);
+    kill(pid, SIGKILL);
+    CHECK_EQ(waitpid(pid, NULL, 0), pid);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    weft_rwlock *rwlock = weft_segment_data(&s);
+    CHECK_EQ(weft_rwlock_init(rwlock, WEFT_SHARED), -ENOTSUP); /* its readers would not be known */
     weft_segment_close(&s);
 }
 
