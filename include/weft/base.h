@@ -52,7 +52,8 @@ WEFT_BEGIN
 
 /* Flags of objects. */
 enum weft_object_flags {
-    WEFT_SHARED = 1u << 0 /* usable by other processes: the object lies in the arena (weft/arena.h) */
+    WEFT_SHARED = 1u << 0 /* usable by other processes: the object lies in the arena (weft/arena.h)
+                              or in a segment (weft/segment.h) */
 };
 
 /* The version of the library that is loaded, which may be newer than these headers.

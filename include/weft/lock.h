@@ -43,7 +43,7 @@ typedef struct weft_lock { /* private; 96 bytes; zeroed memory is a valid privat
 
 /* Prepare a lock.
  *   lock   caller's memory; never copied or moved while in use
- *   flags  0, or WEFT_SHARED: for the tasks of all processes. Then the object lies in the arena; without
+ *   flags  0, or WEFT_SHARED: for the tasks of all processes. Then the object lies in the arena or a segment; without
  *          it, it lies elsewhere. No process may use it before it is prepared, or after its end
  * Returns   0; -EINVAL: other flags, or the wrong place, with words in weft_why(); -ENOTSUP: shared, and
  *           this libc keeps no list of robust mutexes
