@@ -24,6 +24,7 @@
 #include <weft/offload.h>   /* blocking calls while only the caller waits */
 #include <weft/once.h>      /* something done exactly once */
 #include <weft/operation.h> /* calls that go on while their caller does something else */
+#include <weft/pipe.h>      /* messages there and back, between processes too */
 #include <weft/process.h>   /* tasks that are processes; fork */
 #include <weft/queue.h>     /* values from task to task */
 #include <weft/ring.h>      /* messages between processes that do not trust each other */

@@ -96,6 +96,7 @@ void weft__cells_free(struct weft__cells *cells);
 /* This process has n more. 0; -ENOMEM; -ENOTSUP: it is no member of the tree, so nobody would see it die. */
 int weft__cells_add(struct weft__cells *cells, uint32_t n);
 bool weft__cells_sub(struct weft__cells *cells, uint32_t n); /* false: it has fewer in any one cell */
+uint64_t weft__cells_mine(struct weft__cells *cells);        /* what this process has */
 /* What the living have. What the dead had is taken from them; *died, if not NULL: there was any. */
 uint64_t weft__cells_sum(struct weft__cells *cells, bool *died);
 

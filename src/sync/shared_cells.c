@@ -86,6 +86,17 @@ bool weft__cells_sub(struct weft__cells *cells, uint32_t n)
     return false;
 }
 
+uint64_t weft__cells_mine(struct weft__cells *cells)
+{
+    uint64_t sum = 0;
+    for (; cells; cells = load_acquire(&cells->next))
+        for (int i = 0; i < WEFT__CELLS; i++) {
+            uint64_t now = load_acquire(&cells->cell[i]);
+            sum += owner(now) == weft__me ? (uint32_t)now : 0;
+        }
+    return sum;
+}
+
 uint64_t weft__cells_sum(struct weft__cells *cells, bool *died)
 {
     uint64_t sum = 0;

@@ -538,20 +538,35 @@ static int try_get(weft_queue *q, struct weft__message *m)
 
 /* -- waiting ---------------------------------------------------------------------------------------- */
 
-static int try(weft_queue *q, enum side side, struct weft__message *m)
+static int look_for_message(weft_queue *q)
+{
+    uint64_t word;
+    struct place place = place_of(load_acquire(&ring_of(q)->head));
+    int r = find_message(q, &place, &word);
+    return r == 0 ? 1 : r == -EPIPE ? 0 : r;
+}
+
+static int try_once(weft_queue *q, enum side side, struct weft__message *m)
 {
     switch (side) {
-    case GET: return try_get(q, m);
+    case GET: return m->looks ? look_for_message(q) : try_get(q, m);
     case PUT: return try_put(q, m);
     default: return all_done(q) ? 0 : -EAGAIN;
     }
 }
 
+static int try(weft_queue *q, enum side side, struct weft__message *m)
+{
+    int r = try_once(q, side, m);
+    if (r != -EAGAIN || !m || !m->left || !m->left(m->other))
+        return r;
+    r = try_once(q, side, m); /* the last one of whom is gone */
+    return r == -EAGAIN ? -EPIPE : r;
+}
+
 static bool is_there(weft_queue *q)
 {
-    uint64_t word;
-    struct place place = place_of(load_acquire(&ring_of(q)->head));
-    return find_message(q, &place, &word) != -EAGAIN;
+    return look_for_message(q) != -EAGAIN;
 }
 
 static bool is_room(weft_queue *q)

@@ -13,7 +13,10 @@ struct weft__message {
     size_t size, room; /* of the message; at `to` */
     void *block; /* put: with the caller's, or one already filled; get: the message itself, not a copy */
     int64_t priority;
-    bool moves; /* the block changes hands */
+    bool moves;                /* the block changes hands */
+    bool looks;                /* get: only whether there is one */
+    bool (*left)(void *other); /* NULL, or: will nobody come whom this one waits for? */
+    void *other;
 };
 
 int weft__shared_queue_init(weft_queue *q, const void *slots, uint32_t count, uint32_t size,

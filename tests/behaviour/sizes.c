@@ -31,6 +31,8 @@ static const struct {
     SIZE(weft_barrier, 96),
     SIZE(weft_once, 96),
     SIZE(weft_queue, 128),
+    SIZE(weft_pipe_end, 192),
+    SIZE(weft_pipe_pair, 384),
     SIZE(weft_selector, 64),
     SIZE(weft_signal, 64),
     SIZE(weft_stream, 96),
