@@ -45,8 +45,8 @@ int weft_pipe_init(weft_pipe_pair *pipe, uint64_t limit, unsigned flags)
         weft_pipe_end *end = &pipe->end[i];
         end->_number = i;
         r = weft_queue_init(&end->_in, NULL, MESSAGES, 0, WEFT_SHARED);
-        if (r == 0 && !(end->_holders = weft__cells_new()))
-            r = weft__failed(-ENOMEM, "a pipe");
+        if (r == 0 && (r = weft__cells_begin((struct weft__cells **)&end->_holders)) < 0)
+            weft__failed(r, "a pipe");
         if (r == 0)
             weft_queue_limit(&end->_in, limit ? limit : LIMIT);
     }
