@@ -2,7 +2,8 @@
  *
  * A thread sleeps on the words itself. For coroutines a sentry does: a thread that sleeps on the words of up
  * to 126 of them at once, looks which have moved when the kernel wakes it, and makes the tasks ready. It
- * sleeps on a bell too, rung when a watch is added; one that is taken away is simply not looked at any more.
+ * sleeps on a bell too, rung when a watch is added. One that is taken away is slept on until the next look: a
+ * wake-up that comes for it meanwhile is handed on.
  */
 #include "sync/watch.h"
 
@@ -25,6 +26,8 @@ struct weft__sentry {
     uint32_t count;
     uint32_t bell; /* futex word */
     bool asleep;   /* or about to be: ring */
+    bool left;     /* one of those slept on has been taken away */
+    struct weft__watch *slept_on[WEFT__SYS_WAITS];
 };
 
 static weft__spin spin; /* of all of this */
@@ -72,6 +75,7 @@ static unsigned look(struct weft__sentry *sentry, struct weft__sys_wait *waits)
             unlink_watch(sentry, w);
             tell(w);
         } else {
+            sentry->slept_on[w->place = n] = w;
             waits[n++] = weft__sys_wait(w->word, w->seen, true);
         }
     }
@@ -79,14 +83,13 @@ static unsigned look(struct weft__sentry *sentry, struct weft__sys_wait *waits)
     return n;
 }
 
-/* A wake-up is for one: if whose it was has gone meanwhile, it is another's. */
-static void pass(struct weft__sentry *sentry, const struct weft__sys_wait *woken) /* under the lock */
+/* Under the lock: the kernel names one only of the words it was woken for. */
+static void hand_on(struct weft__sentry *sentry, const struct weft__sys_wait *waits, unsigned n)
 {
-    const uint32_t *word = (const uint32_t *)(uintptr_t)woken->word;
-    for (struct weft__watch *w = sentry->first; w; w = w->next)
-        if (w->word == word)
-            return;
-    weft__shared_wake(word, 1);
+    for (unsigned i = FIRST_WATCH; sentry->left && i < n; i++)
+        if (!sentry->slept_on[i])
+            weft__sys_futex_wake_shared((const uint32_t *)(uintptr_t)waits[i].word, 1);
+    sentry->left = false;
 }
 
 static bool end(struct weft__sentry *sentry) /* under the lock */
@@ -116,8 +119,7 @@ static void *sentry_main(void *arg)
             weft__sys_futex_wait(&sentry->bell, (uint32_t)waits[BELL].expected, now + SLICE);
         weft__spin_lock(&spin);
         sentry->asleep = false;
-        if (r >= FIRST_WATCH)
-            pass(sentry, &waits[r]);
+        hand_on(sentry, waits, n);
         over = idle && r == -ETIMEDOUT && end(sentry);
         weft__spin_unlock(&spin);
     }
@@ -182,8 +184,13 @@ int weft__watch_begin(struct weft__watch *watch, const uint32_t *word, uint32_t 
 void weft__watch_end(struct weft__watch *watch)
 {
     weft__spin_lock(&spin);
-    if (watch->sentry)
-        unlink_watch(watch->sentry, watch);
+    struct weft__sentry *sentry = watch->sentry;
+    if (sentry && watch->place) {
+        sentry->slept_on[watch->place] = NULL;
+        sentry->left = true;
+    }
+    if (sentry)
+        unlink_watch(sentry, watch);
     weft__spin_unlock(&spin);
 }
 

@@ -33,7 +33,8 @@ struct weft__watch {
     struct weft__sentry *sentry;     /* NULL: no more */
     const uint32_t *word;
     uint32_t seen, epoch;
-    uint32_t spin; /* of the queue: the object's word for weft__wait_on */
+    uint32_t spin;  /* of the queue: the object's word for weft__wait_on */
+    uint32_t place; /* among the words that the sentry sleeps on; 0: not yet */
     bool moved;
     struct weft__wait_node *first, *last;
 };

@@ -468,7 +468,7 @@ struct visit {
 static int visit(void *arg)
 {
     struct visit *v = arg;
-    v->result = v->row->wait(v->deadline);
+    STORE(v->result, v->row->wait(v->deadline));
     return 0;
 }
 
@@ -567,6 +567,28 @@ TEST_EACH_KIND(a_cancel_ends_a_wait_and_takes_nothing)
         start(&g, t->kind, &next);
         row->open(1);
         CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(row, next, 0);
+        row->fini();
+        weft_group_fini(&g);
+    }
+}
+
+TEST_EACH_KIND(who_has_left_takes_no_wake_up_from_others)
+{
+    EACH(row)
+    {
+        struct visit v = { row, weft_after(WEFT_MS), 77 }, next = { row, weft_never(), 77 };
+        weft_group g;
+        row->init(1);
+        row->shut();
+        CHECK_OK(weft_group_init(&g, 0));
+        start(&g, t->kind, &v);
+        UNTIL(LOAD(v.result) != 77);
+        weft_task task = start(&g, WEFT_THREAD, &next);
+        UNTIL(waits_for(task, row->state));
+        row->open(1);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(row, v, -ETIMEDOUT);
         CHECK_RESULT(row, next, 0);
         row->fini();
         weft_group_fini(&g);
