@@ -46,7 +46,8 @@ struct weft_case { /* private but for its result; 160 bytes; zeroed memory is ne
  *   on        n cases of the caller's; they may be used again, also those that were not taken
  *   deadline  weft_at_once(): what cannot be had now is -ETIMEDOUT, as by a default case
  * Returns   the number of the case taken, from 0, its result in on[number].result, which may be an
- *           error of its own; -ETIMEDOUT, -ECANCELED, -ENOMEM, -EINVAL (n): none was taken
+ *           error of its own; -ETIMEDOUT, -ECANCELED, -ENOMEM, -EINVAL (n, or more than 16 cases on
+ *           shared objects): none was taken
  * Context   task or thread; each case in one call at a time. What a case waits for, and where its value
  *           goes or comes from, must last as long as the call
  * Cancels   yes.   Since 0.1

@@ -20,6 +20,10 @@ struct weft__case_ops {
     int (*taken)(struct weft_case *c);
     /* It comes with time: when. Then it waits nowhere, and has only this and attempt. */
     int64_t (*when)(struct weft_case *c);
+    /* Of a shared object, which has no queue: NULL when there may be something to be had, else the word to
+     * watch, and what it was. And after a watch: who has perhaps used up a wake-up hands it on. */
+    const uint32_t *(*look)(struct weft_case *c, uint32_t *seen);
+    void (*pass)(struct weft_case *c);
     /* How to wait, if not by weft__wait. */
     int (*wait)(struct weft_case *on, size_t n, struct weft__task *self, uint64_t ticket,
                 weft_deadline deadline);

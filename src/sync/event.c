@@ -85,6 +85,8 @@ struct weft_case weft_on_event(weft_event *event)
     static const struct weft__case_ops ops = { .name = "event",
                                                .attempt = attempt,
                                                .blocked = blocked };
+    if (event && event->_flags & WEFT_SHARED)
+        return weft__shared_event_case(event);
     return event ? weft__case(&ops, event, NULL, 0, &event->_word, queue(event))
                  : (struct weft_case){ 0 };
 }

@@ -73,6 +73,8 @@ struct weft_case weft_on_lock_at(weft_lock *lock, const char *place)
     static const struct weft__case_ops ops = { .name = "lock",
                                                .attempt = attempt,
                                                .blocked = blocked };
+    if (lock && lock->_flags & WEFT_SHARED)
+        return weft__shared_lock_case(lock, place);
     return lock ? weft__case(&ops, lock, (void *)(uintptr_t)place, 0, &lock->_word, queue(lock))
                 : (struct weft_case){ 0 };
 }

@@ -9,7 +9,9 @@
  */
 #include "sched/case.h"
 #include "sync/sync.h"
+#include "sync/watch.h"
 
+enum { WATCHES = 16 };     /* cases on shared objects in one select */
 enum { OPEN = INT32_MIN }; /* a node's result as long as its case is not taken */
 
 static void shuffle(struct weft_case *on, size_t n)
@@ -45,8 +47,41 @@ static bool waits(const struct weft_case *c)
     return c->_ops && c->_ops->blocked;
 }
 
-static bool enqueue(struct weft_case *c, struct weft__task *self, uint64_t ticket)
+/* Shared objects have no queue for a node: it waits at a watch of the object's word. */
+struct watches {
+    struct weft__watch watch[WATCHES];
+    unsigned n;
+    int failed;
+};
+
+static bool watch(struct weft_case *c, struct watches *w)
 {
+    uint32_t seen, epoch = weft__death_epoch();
+    const uint32_t *word = c->_ops->look(c, &seen);
+    if (!word)
+        return false;
+    struct weft__watch *at = &w->watch[w->n];
+    w->failed = w->n < WATCHES ? weft__watch_begin(at, word, seen, epoch) : -EINVAL;
+    if (w->failed < 0)
+        return false;
+    w->n++;
+    weft__case_place(c, &at->spin, WEFT__WAIT_QUEUE(&at->first, &at->last));
+    return true;
+}
+
+static void unwatch(struct weft_case *on, size_t n, struct watches *w)
+{
+    for (unsigned i = 0; i < w->n; i++)
+        weft__watch_end(&w->watch[i]);
+    for (size_t i = 0; i < n; i++)
+        if (on[i]._ops && on[i]._ops->pass)
+            on[i]._ops->pass(&on[i]);
+}
+
+static bool enqueue(struct weft_case *c, struct weft__task *self, uint64_t ticket, struct watches *w)
+{
+    if (unlikely(c->_ops->look != NULL) && !watch(c, w))
+        return false;
     struct weft__wait_node *node = weft__case_node(c);
     node->task = self;
     node->ticket = ticket;
@@ -64,13 +99,14 @@ static bool enqueue(struct weft_case *c, struct weft__task *self, uint64_t ticke
 /* How many of them: all, or those before the one that can be had now. The deadline is the first time of a
  * case, if that is sooner. */
 static size_t enqueue_all(struct weft_case *on, size_t n, struct weft__task *self, uint64_t ticket,
-                          weft_deadline *deadline, const struct weft__case_ops **outside)
+                          weft_deadline *deadline, const struct weft__case_ops **outside,
+                          struct watches *w)
 {
     size_t i = 0;
     for (; i < n; i++) {
         struct weft_case *c = &on[on[i]._order];
         if (waits(c)) {
-            if (!enqueue(c, self, ticket))
+            if (!enqueue(c, self, ticket, w))
                 break;
             *outside = c->_ops->wait ? c->_ops : *outside;
         } else if (c->_ops) {
@@ -130,14 +166,15 @@ static void tell(const struct weft__queued *base, struct weft__text *out)
 }
 
 /* One turn. The number of the case that was handed over; -ETIMEDOUT, -ECANCELED; -EAGAIN: look again. */
-static int turn(struct weft_case *on, size_t n, struct weft__task *self, weft_deadline deadline)
+static inline int turn(struct weft_case *on, size_t n, struct weft__task *self,
+                       weft_deadline deadline, struct watches *w)
 {
     const struct weft__case_ops *outside = NULL;
     struct queued here = { { .lost = lost, .tell = tell }, on, n };
     int r = -EAGAIN;
     uint64_t ticket = weft__wait_begin(self);
     self->queued = &here.base;
-    size_t queued = enqueue_all(on, n, self, ticket, &deadline, &outside);
+    size_t queued = enqueue_all(on, n, self, ticket, &deadline, &outside, w);
     if (queued < n && weft__claim(self, ticket, WEFT__WOKEN))
         store_relaxed(&self->sleeping, 0);
     else if (outside) /* all are queued, or somebody was quicker and wakes us */
@@ -146,13 +183,36 @@ static int turn(struct weft_case *on, size_t n, struct weft__task *self, weft_de
         r = weft__wait(self, ticket, deadline, "select", on);
     struct weft_case *winner = dequeue(on, queued);
     self->queued = NULL;
+    if (w)
+        unwatch(on, n, w);
     if (!winner)
-        return r < 0 ? r : -EAGAIN;
+        return w && w->failed < 0 ? w->failed : r < 0 ? r : -EAGAIN;
     r = winner->_ops->taken ? winner->_ops->taken(winner) : weft__case_node(winner)->result;
     if (r == -ETIMEDOUT || r == -ECANCELED)
         return r == -ETIMEDOUT ? -EAGAIN : r;
     winner->result = r;
     return (int)(winner - on);
+}
+
+static bool any_shared(const struct weft_case *on, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (on[i]._ops && on[i]._ops->look)
+            return true;
+    return false;
+}
+
+/* Of a frame of its own, for the watches. Other processes are outside, as descriptors are. */
+static cold int turn_watching(struct weft_case *on, size_t n, struct weft__task *self,
+                              weft_deadline deadline)
+{
+    struct watches w;
+    w.n = 0;
+    w.failed = 0;
+    add_relaxed(&weft__rt.outside_waits, 1);
+    int r = turn(on, n, self, deadline, &w);
+    __atomic_fetch_sub(&weft__rt.outside_waits, 1, __ATOMIC_RELAXED);
+    return r;
 }
 
 int weft_select(struct weft_case *on, size_t n, weft_deadline deadline)
@@ -164,6 +224,7 @@ int weft_select(struct weft_case *on, size_t n, weft_deadline deadline)
     if (n > INT32_MAX)
         return -EINVAL;
     shuffle(on, n);
+    bool shared = any_shared(on, n);
     for (;;) {
         r = attempt(on, n);
         if (r != -ETIMEDOUT || deadline.ns == 0)
@@ -172,7 +233,8 @@ int weft_select(struct weft_case *on, size_t n, weft_deadline deadline)
         if (weft__is_cancelled(self))
             return -ECANCELED;
         deadline.ns = weft__deadline_at(deadline); /* one span in all */
-        r = turn(on, n, self, deadline);
+        r = unlikely(shared) ? turn_watching(on, n, self, deadline)
+                             : turn(on, n, self, deadline, NULL);
         if (r != -EAGAIN && r != -ETIMEDOUT)
             return r;
         if (r == -ETIMEDOUT)

@@ -58,6 +58,8 @@ struct weft_case weft_on_semaphore(weft_semaphore *sem)
     static const struct weft__case_ops ops = { .name = "semaphore",
                                                .attempt = attempt,
                                                .blocked = blocked };
+    if (sem && sem->_flags & WEFT_SHARED)
+        return weft__shared_semaphore_case(sem);
     return sem ? weft__case(&ops, sem, NULL, 0, &sem->_word, queue(sem)) : (struct weft_case){ 0 };
 }
 

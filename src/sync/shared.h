@@ -20,6 +20,7 @@
 #include <weft/rwlock.h>
 #include <weft/semaphore.h>
 
+#include "sched/case.h"
 #include "shared/robust.h"
 #include "sync/watch.h"
 
@@ -54,6 +55,29 @@ void weft__shared_lock_let_go(weft_lock *lock, struct weft__task *self,
 bool weft__shared_once_is_done(const weft_once *once);
 int weft__shared_once_run(weft_once *once, struct weft__task *self, weft_fn *fn, void *arg,
                           weft_deadline deadline, const char *place);
+
+/* -- for select ----------------------------------------------------------------------------------- */
+
+static inline struct weft__watch *weft__case_watch(struct weft_case *c)
+{
+    return container_of(c->_word, struct weft__watch, spin);
+}
+
+static inline bool weft__case_blocked(struct weft_case *c, struct weft__task *self)
+{
+    (void)self;
+    return !weft__case_watch(c)->moved;
+}
+
+static inline struct weft_case weft__shared_case(const struct weft__case_ops *ops, void *on,
+                                                 const char *place)
+{
+    return weft__case(ops, on, (void *)(uintptr_t)place, 0, NULL, WEFT__WAIT_QUEUE(NULL, NULL));
+}
+
+struct weft_case weft__shared_lock_case(weft_lock *lock, const char *place);
+struct weft_case weft__shared_event_case(weft_event *event);
+struct weft_case weft__shared_semaphore_case(weft_semaphore *sem);
 
 /* -- shared_word.c: words that move -------------------------------------------------------------- */
 

@@ -77,6 +77,42 @@ void weft__shared_lock_let_go(weft_lock *lock, struct weft__task *self,
                       unlikely(weft__robust_is_marked(robust)) ? unrepaired : WEFT__ROBUST_WHOLE);
 }
 
+/* -- in a select -------------------------------------------------------------------------------------- */
+
+static int attempt(struct weft_case *c)
+{
+    return weft__shared_lock_take(c->_on, weft__current, weft_at_once(), "lock", c->_value);
+}
+
+static const uint32_t *look(struct weft_case *c, uint32_t *seen)
+{
+    weft_lock *lock = c->_on;
+    uint32_t word = load_seq_cst(&lock->_word), owner;
+    do {
+        owner = word & FUTEX_TID_MASK;
+        if (owner == 0 || owner == WEFT__LOCK_GONE || weft__lock_is_mine(lock, weft__current))
+            return NULL;
+        *seen = word | FUTEX_WAITERS;
+    } while (!(word & FUTEX_WAITERS) && !shared_swap(&lock->_word, &word, *seen));
+    return &lock->_word;
+}
+
+static void pass(struct weft_case *c)
+{
+    weft__robust_pass(weft__robust_of(c->_on));
+}
+
+struct weft_case weft__shared_lock_case(weft_lock *lock, const char *place)
+{
+    static const struct weft__case_ops ops = { .name = "lock",
+                                               .attempt = attempt,
+                                               .blocked = weft__case_blocked,
+                                               .taken = attempt,
+                                               .look = look,
+                                               .pass = pass };
+    return weft__shared_case(&ops, lock, place);
+}
+
 /* -- once: whoever runs the function holds the lock. The result and its mark are one word. -------------- */
 
 static uint64_t *outcome(weft_once *once)

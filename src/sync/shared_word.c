@@ -73,10 +73,45 @@ void weft__shared_event_clear(weft_event *event)
     shared_and(&event->_word, ~(uint32_t)SET);
 }
 
+static int event_attempt(struct weft_case *c)
+{
+    return weft_event_wait(c->_on, weft_at_once());
+}
+
+static const uint32_t *event_look(struct weft_case *c, uint32_t *seen)
+{
+    weft_event *event = c->_on;
+    *seen = weft__word_watched(&event->_word);
+    return *seen & SET ? NULL : &event->_word;
+}
+
+static int event_taken(struct weft_case *c)
+{
+    const weft_event *event = c->_on;
+    return was_set(load_acquire(&event->_word), weft__case_watch(c)->seen) ? 0 : -ETIMEDOUT;
+}
+
+struct weft_case weft__shared_event_case(weft_event *event)
+{
+    static const struct weft__case_ops ops = { .name = "event",
+                                               .attempt = event_attempt,
+                                               .blocked = weft__case_blocked,
+                                               .taken = event_taken,
+                                               .look = event_look };
+    return weft__shared_case(&ops, event, NULL);
+}
+
 /* -- semaphore ------------------------------------------------------------------------------------ */
 
 #define SOMEBODY_WAITS (1u << 31) /* above the count */
 enum { COUNT = INT32_MAX };
+
+/* By one who was perhaps woken for a unit, and leaves it. */
+static void plain_pass(weft_semaphore *sem)
+{
+    if (shared_or(&sem->_value, SOMEBODY_WAITS) & COUNT)
+        weft__shared_wake(&sem->_value, 1);
+}
 
 static int plain_acquire(weft_semaphore *sem, weft_deadline deadline)
 {
@@ -100,8 +135,7 @@ static int plain_acquire(weft_semaphore *sem, weft_deadline deadline)
         others = SOMEBODY_WAITS;
         word = load_relaxed(&sem->_value);
     }
-    if (shared_or(&sem->_value, SOMEBODY_WAITS) & COUNT) /* it was woken for one, and leaves that */
-        weft__shared_wake(&sem->_value, 1);
+    plain_pass(sem);
     return r;
 }
 
@@ -190,4 +224,40 @@ int weft__shared_semaphore_release(weft_semaphore *sem, uint32_t n)
 uint32_t weft__shared_semaphore_value(const weft_semaphore *sem)
 {
     return sem->_flags & WEFT_OWNED ? owned_value(sem) : load_relaxed(&sem->_value) & COUNT;
+}
+
+static int semaphore_attempt(struct weft_case *c)
+{
+    return weft_semaphore_acquire(c->_on, weft_at_once());
+}
+
+static const uint32_t *semaphore_look(struct weft_case *c, uint32_t *seen)
+{
+    weft_semaphore *sem = c->_on;
+    if (sem->_flags & WEFT_OWNED) {
+        *seen = weft__word_watched(&sem->_value);
+        return owned_value(sem) ? NULL : &sem->_value;
+    }
+    *seen = SOMEBODY_WAITS;
+    return shared_or(&sem->_value, SOMEBODY_WAITS) & COUNT ? NULL : &sem->_value;
+}
+
+static void semaphore_pass(struct weft_case *c)
+{
+    weft_semaphore *sem = c->_on;
+    if (sem->_flags & WEFT_OWNED)
+        weft__word_move(&sem->_value, 1);
+    else
+        plain_pass(sem);
+}
+
+struct weft_case weft__shared_semaphore_case(weft_semaphore *sem)
+{
+    static const struct weft__case_ops ops = { .name = "semaphore",
+                                               .attempt = semaphore_attempt,
+                                               .blocked = weft__case_blocked,
+                                               .taken = semaphore_attempt,
+                                               .look = semaphore_look,
+                                               .pass = semaphore_pass };
+    return weft__shared_case(&ops, sem, NULL);
 }

@@ -688,3 +688,114 @@ TEST_EACH_KIND_REAL(a_signal_ends_a_wait_once, "signals")
     weft_signal_fini(&caught);
     weft_group_fini(&g);
 }
+
+/* -- objects that processes share, beside private ones -- */
+
+struct shared_objects {
+    weft_lock lock;
+    weft_event event;
+    weft_semaphore sem, owned;
+};
+
+static struct shared_objects *shared_objects(void)
+{
+    struct shared_objects *s = weft_arena_alloc(sizeof *s);
+    CHECK(s != NULL);
+    CHECK_OK(weft_lock_init(&s->lock, WEFT_SHARED));
+    CHECK_OK(weft_event_init(&s->event, WEFT_SHARED));
+    CHECK_OK(weft_semaphore_init(&s->sem, 0, 0, WEFT_SHARED));
+    CHECK_OK(weft_semaphore_init(&s->owned, 1, 0, WEFT_SHARED | WEFT_OWNED));
+    CHECK_OK(weft_semaphore_acquire(&s->owned, weft_at_once()));
+    return s;
+}
+
+TEST_EACH_KIND_REAL(shared_objects_are_chosen_beside_private_ones, "shared memory")
+{
+    kind = t->kind;
+    struct shared_objects *s = shared_objects();
+    weft_event mine = WEFT_EVENT_INIT;
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    weft_lock_enter(&s->lock);
+    for (int i = 0; i < 4; i++) {
+        struct chooser c = { { weft_on_event(&mine), weft_on_semaphore(&s->sem),
+                               weft_on_event(&s->event), weft_on_semaphore(&s->owned) },
+                             .n = 4 };
+        start(&g, &c);
+        if (i == 0)
+            weft_event_set(&mine);
+        else if (i == 2)
+            weft_event_set(&s->event);
+        else
+            CHECK_EQ(weft_semaphore_release(i == 1 ? &s->sem : &s->owned, 1), 0);
+        end(&g);
+        CHECK_EQ(c.chose, i);
+        CHECK_EQ(c.on[i].result, 0);
+        weft_event_clear(&mine);
+        weft_event_clear(&s->event);
+    }
+    CHECK_EQ(weft_semaphore_value(&s->sem), 0);
+    CHECK_EQ(weft_semaphore_value(&s->owned), 0);
+    weft_group_fini(&g);
+}
+
+static int lock_and_release(void *lock)
+{
+    CHECK_EQ(weft_lock_acquire((weft_lock *)lock, weft_never()), 0);
+    return weft_lock_release(lock);
+}
+
+static int choose_lock(void *arg)
+{
+    struct chooser *c = arg;
+    choose(c);
+    return c->chose == 0 ? weft_lock_release(c->on[0]._on) : 0;
+}
+
+TEST_EACH_KIND_REAL(who_selects_a_shared_lock_in_vain_keeps_nobody_from_it, "shared memory")
+{
+    kind = t->kind;
+    struct shared_objects *s = shared_objects();
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int round = 0; round < 20; round++) {
+        struct chooser c = { { weft_on_lock(&s->lock), weft_on_event(&s->event) }, .n = 2 };
+        weft_lock_enter(&s->lock);
+        c.deadline = weft_never();
+        weft_task first = spawn(&g, choose_lock, &c), second = spawn(&g, lock_and_release, &s->lock);
+        UNTIL(waits_for(first, "select") && waits_for(second, "lock"));
+        if (round % 2)
+            weft_event_set(&s->event); /* both at once, or almost */
+        weft_lock_leave(&s->lock);
+        end(&g);
+        CHECK(c.chose == 0 || (c.chose == 1 && round % 2));
+        weft_event_clear(&s->event);
+    }
+    weft_group_fini(&g);
+}
+
+TEST_REAL(a_select_knows_so_many_shared_objects, "shared memory")
+{
+    struct shared_objects *s = shared_objects();
+    struct weft_case on[17];
+    for (int i = 0; i < 17; i++)
+        on[i] = weft_on_event(&s->event);
+    CHECK_EQ(weft_select(on, 16, weft_after(WEFT_MS)), -ETIMEDOUT);
+    CHECK_EQ(weft_select(on, 17, weft_after(WEFT_MS)), -EINVAL);
+    weft_event_set(&s->event);
+    CHECK_GE(weft_select(on, 17, weft_after(WEFT_MS)), 0);
+}
+
+TEST_REAL(another_process_ends_a_select, "processes")
+{
+    struct shared_objects *s = shared_objects();
+    struct weft_case on[] = { weft_on_event(&s->event), weft_on_semaphore(&s->sem) };
+    pid_t pid = fork();
+    CHECK_GE(pid, 0);
+    if (pid == 0) {
+        usleep(2000); /* mostly when the other waits */
+        _exit(weft_semaphore_release(&s->sem, 1));
+    }
+    CHECK_EQ(weft_select(on, 2, weft_after(10 * WEFT_SEC)), 1);
+    CHECK_EQ(waitpid(pid, NULL, 0), pid);
+}
