@@ -175,7 +175,7 @@ void weft__proc_answer(weft__process_id slot, int result, const char *why)
     weft__ready_all(chain);
 }
 
-/* A plain fork's child is none of the tree, and what was its parent's is not its own. */
+/* What was its parent's is not a plain fork's child's. */
 static void forked(void)
 {
     if (weft__zygote_forks)
@@ -183,7 +183,6 @@ static void forked(void)
     weft__proc_forget();
     weft__reaper_forget();
     weft__root_pid = 0;
-    weft__tree_entered(0);
 }
 
 static int need_reaper(void)

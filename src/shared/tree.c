@@ -51,6 +51,12 @@ static void *range_map(uint64_t *size)
     return at;
 }
 
+/* A plain fork's child is none of the tree, and no thread of its parent's. */
+static void forked(void)
+{
+    weft__tree_entered(0);
+}
+
 static int make(void)
 {
     uint64_t size = 0;
@@ -72,6 +78,7 @@ static int make(void)
     tree->processes = 1;
     tree->process[0].state = (uint64_t)1 << (WEFT__SLOT_BITS + 32) | WEFT__SLOT_ALIVE;
     weft__me = 1u << WEFT__SLOT_BITS;
+    weft__sys_at_fork(NULL, NULL, forked);
     store_release(&weft__tree, tree);
     return 0;
 }

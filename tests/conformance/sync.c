@@ -700,3 +700,33 @@ TEST_EACH_KIND_REAL(fini_under_a_waiter_is_a_bug, "processes")
         CHECK_BUG(fini_under_a_waiter, (void *)(uintptr_t)row, "torn down");
     }
 }
+
+static int add_and_let_go(void *arg)
+{
+    long *sum = arg;
+    for (long i = 0, n = t_rounds(20000); i < n; i++) {
+        CHECK_EQ(weft_lock_acquire(&o->lock, weft_never()), 0);
+        *(volatile long *)sum += 1;
+        CHECK_EQ(weft_lock_release(&o->lock), 0);
+    }
+    return 0;
+}
+
+TEST_REAL(a_plain_fork_s_child_holds_what_it_takes_itself, "processes")
+{
+    FORKS_AMONG_THREADS();
+    first_row(1);
+    long *sum = weft_arena_alloc(sizeof *sum);
+    *sum = 0;
+    CHECK_OK(weft_lock_init(&o->lock, flags));
+    add_and_let_go(sum);
+    pid_t pid = fork();
+    CHECK_GE(pid, 0);
+    add_and_let_go(sum);
+    if (pid == 0)
+        _exit(0);
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+    CHECK_EQ(*sum, 3 * t_rounds(20000));
+}
