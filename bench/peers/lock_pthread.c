@@ -1,12 +1,12 @@
 /* lock: pthread_mutex, private, shared robust, and recursive; pthread_rwlock. A second thread sleeps meanwhile: in a program with
  * one thread glibc leaves the atomic instructions out, and a runtime has threads. */
-#include "bench.h"
+#include "contend.h"
 
 #include <gnu/libc-version.h>
 #include <pthread.h>
 #include <unistd.h>
 
-static pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER, robust, recursive;
+static pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER, *robust, recursive;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static volatile long count;
 
@@ -27,7 +27,20 @@ static void use_plain(long steps)
 }
 static void use_robust(long steps)
 {
-    use(&robust, steps);
+    use(robust, steps);
+}
+
+static void take(void)
+{
+    pthread_mutex_lock(robust);
+}
+static void let_go(void)
+{
+    pthread_mutex_unlock(robust);
+}
+static void contended(long steps)
+{
+    contend(steps, take, let_go);
 }
 
 static void use_recursive(long steps)
@@ -72,9 +85,11 @@ int main(void)
     pthread_mutexattr_init(&kind);
     pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED);
     pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(&robust, &kind);
+    robust = mmap(NULL, sizeof *robust, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutex_init(robust, &kind);
     bench("lock_private", BENCH_CPU, use_plain);
     bench("lock_shared", BENCH_CPU, use_robust);
+    bench("lock_contended", BENCH_WALL, contended);
     pthread_mutexattr_init(&kind);
     pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&recursive, &kind);
