@@ -451,7 +451,8 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
     task->arg = arg;
     task->job = NULL;
     task->job_back = NULL;
-    store_relaxed(&task->remote, 0);
+    if (kind == WEFT_PROCESS)
+        store_relaxed(&task->remote, 0); /* nothing to cancel yet */
     task->was_cancelled = task->joined = false;
     bool remote = kind == WEFT_PROCESS;
     weft__task_begin(task, kind, large ? WEFT__LARGE : remote ? WEFT__REMOTE : 0u, site);

@@ -106,8 +106,6 @@ struct weft__task {
     const char *reason; /* what it waits for, static text; for dumps */
     const void *object;
     struct weft__task *blocker; /* see wait.h: who must come first; or WEFT__ITS_TASKS, _READERS */
-    bool endless;               /* the wait has no deadline */
-    bool reads;                 /* it waits to read a rwlock */
     int64_t since;
     struct weft__timer timer;
 
@@ -120,6 +118,13 @@ struct weft__task {
     uint32_t cancel_queued;
     uint32_t kind;
 
+    union {
+        uint32_t tid;
+        struct { /* WEFT__REMOTE: how it ended */
+            uint8_t signal;
+            bool core;
+        };
+    };
     uint32_t held;         /* how many objects it holds */
     uint32_t held_room;    /* of held_more */
     uint32_t held_unnoted; /* for which there was no memory: nobody gives these on */
@@ -133,12 +138,13 @@ struct weft__task {
     uint32_t job_size;
     bool was_cancelled; /* asked to end before it did; under the joiners' spin bit */
     bool joined;        /* atomic: a join has learnt of its end */
-    uint32_t serial;    /* seeded runs: its number, the same in every replay */
-    int wake_fd;        /* a thread's, for waits in poll; -1 */
-    uint32_t tid;
-    uint32_t remote; /* WEFT__REMOTE: weft__process_id */
-    uint8_t signal;  /* and how it ended */
-    bool core;
+    bool endless;       /* its wait has no deadline */
+    bool reads;         /* it waits to read a rwlock */
+    union {
+        uint32_t serial; /* seeded runs: its number, the same in every replay */
+        uint32_t remote; /* WEFT__REMOTE, which is in no seeded run: its weft__process_id */
+    };
+    int wake_fd; /* a thread's, for waits in poll; -1 */
     struct weft__hooks hooks;
     unsigned char copy[WEFT__JOB_INLINE];
     char name[WEFT__NAME];
