@@ -7,8 +7,8 @@
  * there have ever been process tasks at once. */
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
 
-#include "base/report.h"
 #include "base/sys.h"
 #include "proc/log.h"
 #include "proc/proc.h"
@@ -63,7 +63,7 @@ static void zygote_end(void)
 
 static int make(char *why, size_t room)
 {
-    int pair[2], pid, theirs = -1;
+    int pair[2], pid = -1, theirs = -1;
     int r = weft__sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
     if (r < 0)
         return r;
@@ -78,7 +78,9 @@ static int make(char *why, size_t room)
         r = zygote_pidfd = weft__sys_pidfd_open(pid);
     if (r < 0) {
         weft__sys_close(pair[0]);
-        return r; /* made but not to be watched: it ends as its socket has */
+        if (pid > 0) /* made, but not to be watched: it ends with its socket */
+            WEFT__SYS4(SYS_wait4, pid, NULL, __WALL, NULL);
+        return r;
     }
     zygote = pair[0];
     r = watch(zygote_pidfd, ZYGOTE);
@@ -137,8 +139,9 @@ static void over(struct child *c)
         struct weft__proc *its = weft__proc(id);
         if (weft__process_is_dead(id) || its->parent != c->id)
             continue;
-        uint32_t asked = WEFT__PROC_ASKED;
-        shared_swap(&its->start, &asked, WEFT__PROC_CANCELLED);
+        uint32_t start = load_acquire(&its->start);
+        if (start <= WEFT__PROC_ASKED)
+            shared_swap(&its->start, &start, WEFT__PROC_CANCELLED);
         if (children[i].id == id && children[i].pidfd >= 0 && !its->detached)
             weft__sys_pidfd_kill(children[i].pidfd, SIGKILL);
         weft__proc_let_go(id, WEFT__PROC_KEPT);
@@ -302,12 +305,11 @@ static void zygote_died(void)
 {
     uint32_t count = load_acquire(&weft__tree->processes);
     zygote_end();
-    for (uint32_t i = 1; i < count; i++) { /* what it had not done is for the next one */
+    for (uint32_t i = 1; i < count; i++) { /* what it had not done is for the next one, made then */
         struct child *c = &children[i];
         if (c->id && c->sent && c->pidfd < 0 && !c->over && !load_acquire(&weft__proc(c->id)->pid))
             c->sent = load_acquire(&weft__proc(c->id)->handled);
     }
-    make_anew(false);
 }
 
 /* -- the thread --------------------------------------------------------------------------------------- */

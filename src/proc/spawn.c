@@ -360,6 +360,8 @@ static void free_slot(weft__process_id id)
         weft__arena_give(request);
     if (job)
         weft__arena_give(job);
+    shared_store(&task->start, WEFT__PROC_NONE); /* before the next one takes it: the reaper looks */
+    shared_store(&task->parent, 0);
     weft__process_set(id, WEFT__SLOT_FREE);
 }
 

@@ -36,9 +36,9 @@ static void settle(int theirs)
             keep[j] = higher;
         }
     close_all_but(keep, 3);
-    weft__sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-    weft__sys_dup_to(0, 1);
-    weft__sys_dup_to(0, 2);
+    if (weft__sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0) != 0 || weft__sys_dup_to(0, 1) < 0 ||
+        weft__sys_dup_to(0, 2) < 0) /* what is passed would come in their place */
+        weft__sys_exit_now(1);
     WEFT__SYS1(SYS_chdir, "/");
     weft__sys_prctl(PR_SET_NAME, (unsigned long)"weft-zygote");
     weft__sys_input_forget();
