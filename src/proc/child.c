@@ -78,7 +78,7 @@ static _Noreturn void *listen_main(void *arg)
     (void)arg;
     for (bool told = false;;) {
         uint32_t seen = load_acquire(&mine->bell);
-        if (!told && load_acquire(&mine->cancelled)) {
+        if (!told && load_acquire(&mine->cancelled) == weft__me) {
             told = true;
             weft_task_cancel(main_task);
         }

@@ -38,10 +38,11 @@ struct weft__proc {
     uint32_t start;
     int32_t error;
     uint32_t keep;
-    uint32_t bell;      /* futex word of its listener */
-    uint32_t cancelled; /* it is to end, since cancelled_at */
-    uint32_t handled;   /* the zygote has done with the request */
-    int32_t pid;        /* by the kernel, before it runs; 0 again before it is collected */
+    uint32_t bell;              /* futex word of its listener */
+    weft__process_id cancelled; /* its own number: it is to end, since cancelled_at */
+    weft__process_id handled; /* its own number: the zygote has done with the request. These two are
+                                   stored late, perhaps when the slot is another's */
+    int32_t pid;              /* by the kernel, before it runs; 0 again before it is collected */
     weft__process_id parent;
     uint32_t detached;
     uint32_t returned; /* its function; then `result` counts */

@@ -160,40 +160,54 @@ static void fail(struct child *c, int error)
     over(c);
 }
 
-/* Hand a request to the zygote. Descriptors of another process are fetched from it. */
-static void hand_over(struct child *c)
+/* The descriptors of a request, as this process has them: those of another are fetched from it. How many. */
+static int fetch(const struct weft__request *request, struct child *parent, int *fds)
 {
-    struct weft__proc *task = weft__proc(c->id);
-    struct weft__request *request = load_acquire(&task->request);
-    int parent =
-        task->parent == weft__me ? -1 : children[task->parent & (WEFT__PROCESSES - 1)].pidfd;
-    int r = weft__arena_has(request, sizeof *request) && request->count <= WEFT__PASSED ? 0
-                                                                                        : -EFAULT,
-        count = 0;
+    int r = weft__arena_has(request, sizeof *request) && request->count > 0 &&
+                    request->count <= WEFT__PASSED
+                ? 0
+                : -EFAULT;
+    for (int i = 0; r >= 0 && i < request->count; i++) {
+        r = fds[i] =
+            parent ? weft__sys_pidfd_get(parent->pidfd, request->pass[i].fd) : request->pass[i].fd;
+        while (r < 0 && i > 0 && parent)
+            weft__sys_close(fds[--i]);
+    }
+    return r < 0 ? r : request->count;
+}
+
+static int send_to_zygote(weft__process_id id, const int *fds, int count)
+{
     union {
         struct cmsghdr head;
         char room[CMSG_SPACE(WEFT__PASSED * sizeof(int))];
     } control;
+    size_t size = (size_t)count * sizeof(int);
+    struct iovec iov = { &id, sizeof id };
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(size)
+    };
+    control.head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(size),
+                                     .cmsg_level = SOL_SOCKET,
+                                     .cmsg_type = SCM_RIGHTS };
+    memcpy(CMSG_DATA(&control.head), fds, size);
+    return (int)weft__sys_sendmsg(zygote, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void see_start(struct child *c);
+
+static void hand_over(struct child *c)
+{
+    const struct weft__proc *task = weft__proc(c->id);
+    struct child *parent =
+        task->parent == weft__me ? NULL : &children[task->parent & (WEFT__PROCESSES - 1)];
     int fds[WEFT__PASSED];
-    for (; r >= 0 && count < request->count; count++) {
-        fds[count] = request->pass[count].fd;
-        if (task->parent != weft__me &&
-            (r = fds[count] = weft__sys_pidfd_get(parent, fds[count])) < 0)
-            break;
-    }
-    if (r >= 0) {
-        struct iovec iov = { &c->id, sizeof c->id };
-        struct msghdr msg = { .msg_iov = &iov,
-                              .msg_iovlen = 1,
-                              .msg_control = &control,
-                              .msg_controllen = CMSG_SPACE((size_t)count * sizeof(int)) };
-        control.head = (struct cmsghdr){ .cmsg_len = CMSG_LEN((size_t)count * sizeof(int)),
-                                         .cmsg_level = SOL_SOCKET,
-                                         .cmsg_type = SCM_RIGHTS };
-        memcpy(CMSG_DATA(&control.head), fds, (size_t)count * sizeof(int));
-        r = (int)weft__sys_sendmsg(zygote, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
-    while (task->parent != weft__me && count > 0)
+    if (parent && parent->pidfd < 0) /* it has begun, and we have not yet looked */
+        see_start(parent);
+    int count =
+        parent && parent->pidfd < 0 ? -EAGAIN : fetch(load_acquire(&task->request), parent, fds);
+    int r = count < 0 ? count : send_to_zygote(c->id, fds, count);
+    while (parent && count > 0)
         weft__sys_close(fds[--count]);
     if (r >= 0)
         c->sent = true;
@@ -222,7 +236,7 @@ static void see_start(struct child *c)
 {
     struct weft__proc *task = weft__proc(c->id);
     uint32_t start = load_acquire(&task->start);
-    uint32_t handled = load_acquire(&task->handled); /* before the number: then that is there */
+    bool handled = load_acquire(&task->handled) == c->id; /* before the number: then that is there */
     int pid = load_acquire(&task->pid);
     if (c->sent && pid)
         adopt(c, pid);
@@ -240,7 +254,7 @@ static void see_start(struct child *c)
 static void see_cancel(struct child *c)
 {
     struct weft__proc *task = weft__proc(c->id);
-    if (!load_acquire(&task->cancelled) || c->signalled == 2)
+    if (load_acquire(&task->cancelled) != c->id || c->signalled == 2)
         return;
     int64_t at = task->cancelled_at + (task->term_after ? task->term_after : GRACE),
             now = weft__sys_now();
@@ -308,7 +322,7 @@ static void zygote_died(void)
     for (uint32_t i = 1; i < count; i++) { /* what it had not done is for the next one, made then */
         struct child *c = &children[i];
         if (c->id && c->sent && c->pidfd < 0 && !c->over && !load_acquire(&weft__proc(c->id)->pid))
-            c->sent = load_acquire(&weft__proc(c->id)->handled);
+            c->sent = load_acquire(&weft__proc(c->id)->handled) == c->id;
     }
 }
 

@@ -380,10 +380,10 @@ void weft__proc_let_go(weft__process_id id, uint32_t who)
 static void cancel(uint32_t id)
 {
     struct weft__proc *task = weft__proc(id);
-    if (!id || weft__process_is_dead(id) || load_acquire(&task->cancelled))
+    if (!id || weft__process_is_dead(id) || load_acquire(&task->cancelled) == id)
         return;
     store_relaxed(&task->cancelled_at, weft__sys_now());
-    shared_store(&task->cancelled, 1);
+    shared_store(&task->cancelled, id);
     weft__proc_ring(id);
     weft__reaper_ring(); /* for the signals that follow */
 }

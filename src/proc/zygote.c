@@ -62,7 +62,7 @@ static void handle(weft__process_id id, int *fds, int count)
             shared_swap(&task->start, &asked, WEFT__PROC_FAILED);
         }
     }
-    shared_store(&task->handled, 1);
+    shared_store(&task->handled, id);
     weft__reaper_ring();
     for (int i = 0; i < count; i++)
         weft__sys_close(fds[i]);
