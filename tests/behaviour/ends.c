@@ -342,6 +342,23 @@ TEST_REAL(a_daemon_that_does_not_end_gets_the_grace, "processes")
         CHECK_LT(took, 900 * WEFT_MS);
 }
 
+static void stop_again_and_again(void *arg)
+{
+    (void)arg;
+    setenv("WEFT_EXIT_GRACE", "0", 1);
+    for (long i = 0; i < t_rounds(200); i++) {
+        CHECK_EQ(shared_count(), 10);
+        CHECK_EQ(weft_stop(weft_never()), 0);
+    }
+}
+
+TEST_REAL(idle_workers_are_waited_for_whatever_the_grace, "processes")
+{
+    char said[2000];
+    CHECK_EQ(in_child(stop_again_and_again, NULL, said, sizeof said), 0);
+    CHECK_STR(said, "");
+}
+
 static weft_lock late_lock = WEFT_LOCK_INIT;
 
 static void late(void)
