@@ -357,13 +357,15 @@ static void look_at(struct weft__task *task, void *ctx)
         all->refusable = task;
 }
 
-bool weft__deadlock_of_all(void)
+/* Somebody may have been refused, and woken, since the caller looked. */
+bool weft__deadlock_of_all(const struct weft__worker *mine)
 {
     struct all all = { .key = 0 };
     uint64_t turn;
     bool acted = false;
     weft__spin_lock(&speaking);
-    weft__task_each(look_at, &all);
+    if (weft__rt.seeded || weft__all_sleep(mine))
+        weft__task_each(look_at, &all);
     bool known = told_about && waits(told_about, &turn) && turn == told_turn;
     if (all.waiters.count && !known && is_news(all.key)) {
         enum policy what = policy();

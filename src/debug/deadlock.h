@@ -5,8 +5,9 @@
 #include <stdbool.h>
 
 struct weft__task;
+struct weft__worker;
 
 void weft__deadlock_look(struct weft__task *self, struct weft__task *owner); /* weft__wait_closes */
-bool weft__deadlock_of_all(void); /* weft__nothing_moves */
+bool weft__deadlock_of_all(const struct weft__worker *mine); /* weft__nothing_moves */
 
 #endif

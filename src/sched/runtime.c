@@ -191,11 +191,11 @@ static bool rest(struct weft__task *self, bool (*met)(void *ctx), void *ctx, int
             if (until == INT64_MAX && weft__rt.seeded && !met(ctx))
                 weft__seeded_look(self);
             else if (until == INT64_MAX && weft__all_sleep(self->worker) && !met(ctx))
-                weft__nothing_moves();
+                weft__nothing_moves(self->worker);
         } else {
             store_relaxed(&weft__rt.rester, until == INT64_MAX ? self : NULL);
             if (until == INT64_MAX && weft__all_sleep(NULL) && !met(ctx))
-                weft__nothing_moves();
+                weft__nothing_moves(NULL);
             store_relaxed(&weft__rt.rester, (struct weft__task *)NULL); /* it looks by itself */
             weft__sys_futex_wait(&quiet, seen, step);
         }

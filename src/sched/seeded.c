@@ -215,7 +215,7 @@ void weft__seeded_point_slow(const char *operation)
 
 static void nothing_ever(void)
 {
-    if (weft__nothing_moves && weft__nothing_moves())
+    if (weft__nothing_moves && weft__nothing_moves(NULL))
         return;
     weft__report("weft: seed %lld, step %llu\n", (long long)weft__sys_env_number("WEFT_SEED", 1),
                  (unsigned long long)steps);

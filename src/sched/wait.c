@@ -34,7 +34,7 @@ static void thread_sleep(struct weft__task *self, uint64_t ticket, int64_t until
     }
     store_relaxed(&self->endless, until == INT64_MAX);
     if (until == INT64_MAX && weft__all_sleep(NULL))
-        weft__nothing_moves();
+        weft__nothing_moves(NULL);
     while (load_acquire(&self->sleeping)) {
         int r = weft__sys_futex_wait(&self->sleeping, 1, until);
         if (r == -ETIMEDOUT && until != INT64_MAX) {
@@ -112,7 +112,7 @@ void weft__give_way(struct weft__wait_queue q, struct weft__wait_node *node)
 }
 
 void (*weft__wait_closes)(struct weft__task *self, struct weft__task *owner);
-bool (*weft__nothing_moves)(void);
+bool (*weft__nothing_moves)(const struct weft__worker *mine);
 
 static weft__spin readers_spin;
 struct weft__task *weft__stuck_readers;

@@ -242,7 +242,7 @@ static inline void weft__wait_names(struct weft__task *self, struct weft__task *
 /* Filled by assembly.c. The caller, in an open turn, is about to wait for owner without end: it may end
  * that turn (WEFT__DEADLOCKED), or another one in the circle. Or: everybody sleeps, without end. */
 extern void (*weft__wait_closes)(struct weft__task *self, struct weft__task *owner);
-extern bool (*weft__nothing_moves)(void); /* it did something about it */
+extern bool (*weft__nothing_moves)(const struct weft__worker *mine); /* it did something about it */
 
 /* weft__wait for a turn that was named. */
 int weft__wait_named(struct weft__task *self, uint64_t ticket, struct weft__task *owner,

@@ -592,7 +592,7 @@ static void sleep_until_woken(struct weft__worker *worker)
         bool endless = wait < 0;
         if (endless) {
             __atomic_fetch_add(&weft__rt.asleep, 1, __ATOMIC_SEQ_CST);
-            if (weft__all_sleep(NULL) && weft__nothing_moves())
+            if (weft__all_sleep(NULL) && weft__nothing_moves(NULL))
                 wait = 0;
         }
         weft__poll(worker, wait);
