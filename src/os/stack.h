@@ -17,9 +17,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch/hooks.h"
+
 enum weft__stack_class { WEFT__STACK_64K, WEFT__STACK_256K, WEFT__STACK_CLASSES };
 
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+enum { WEFT__STACK_DESCRIPTOR = 576 }; /* a sanitizer's hooks lie in it too */
+#else
 enum { WEFT__STACK_DESCRIPTOR = 512 };
+#endif
 
 /* Up to count stacks of a class into slots[]: first what was given back, then fresh ones.
  * How many, >= 1; -ENOMEM. Any thread. */
