@@ -471,7 +471,8 @@ static cold void stand_still(struct weft__worker *worker)
     exchange_seq_cst(&worker->state, WEFT__RUNNING);
 }
 
-void weft__tick(struct weft__worker *worker)
+/* asked: the kernel was, just now. */
+static void tick(struct weft__worker *worker, bool asked)
 {
     worker->budget = BUDGET;
     if (unlikely(load_relaxed(&weft__rt.state) == WEFT__GONE))
@@ -487,9 +488,12 @@ void weft__tick(struct weft__worker *worker)
     fire_timers(worker, now);
     if (weft__deque_length(&worker->own) > 0) /* others push there */
         worker->unstarted = true;
-    if (now - worker->polled > POLL_EVERY) {
+    bool due = now - worker->polled > POLL_EVERY;
+    if (due || asked)
         worker->polled = now;
-        weft__poll(worker, 0);
+    if (due) {
+        if (!asked)
+            weft__poll(worker, 0);
         weft__deque_tidy(&worker->fifo, TIDY);
         weft__deque_tidy(&worker->fork, TIDY);
         if (!load_relaxed(&worker->stopping))
@@ -497,6 +501,11 @@ void weft__tick(struct weft__worker *worker)
         if (load_relaxed(&weft__rt.parked) && worker->first && worker->unstarted)
             weft__wake_one(); /* bounds what a spawn without a wake-up may cost */
     }
+}
+
+void weft__tick(struct weft__worker *worker)
+{
+    tick(worker, false);
 }
 
 struct weft__task *weft__pick(struct weft__worker *worker)
@@ -567,9 +576,11 @@ static bool look(struct weft__worker *worker)
     return worker->first || worker->unstarted || take_injected(worker) || steal(worker);
 }
 
-static void sleep_until_woken(struct weft__worker *worker)
+/* true: it has asked the kernel. */
+static bool sleep_until_woken(struct weft__worker *worker)
 {
     uint32_t nobody = 0;
+    bool asked = false;
     if (weft__rt.workers_count > 1 && swap_acq_rel(&weft__rt.spinning, &nobody, 1)) {
         bool found = false;
         for (int i = 0; i < SPIN_ROUNDS && !found; i++) {
@@ -578,7 +589,7 @@ static void sleep_until_woken(struct weft__worker *worker)
         }
         store_release(&weft__rt.spinning, 0); /* before what was found is run: others may look on */
         if (found)
-            return;
+            return false;
     }
     add_relaxed(&weft__rt.parked, 1);
     exchange_seq_cst(&worker->state, WEFT__PARKED);
@@ -596,12 +607,14 @@ static void sleep_until_woken(struct weft__worker *worker)
                 wait = 0;
         }
         weft__poll(worker, wait);
+        asked = true;
         if (endless)
             __atomic_fetch_sub(&weft__rt.asleep, 1, __ATOMIC_RELAXED);
     }
     exchange_seq_cst(&worker->state, WEFT__RUNNING); /* then look whether the watch sleeps */
     __atomic_fetch_sub(&weft__rt.parked, 1, __ATOMIC_RELAXED);
     weft__watch_notice();
+    return asked;
 }
 
 /* What an ended task could not do on its own stack. */
@@ -636,12 +649,13 @@ void weft__worker_loop(struct weft__worker *worker, bool (*done)(struct weft__wo
         if (done(worker))
             return;
         /* A worker among others looks into the kernel before it spins and sleeps; one alone sleeps in it. */
-        if (weft__rt.workers_count > 1)
+        bool asked = weft__rt.workers_count > 1;
+        if (asked)
             weft__poll(worker, 0);
-        if (!worker->first && !worker->unstarted && !load_relaxed(&worker->inbox))
-            sleep_until_woken(worker);
-        weft__tick(worker);
-        worker->polled = worker->now;
+        if (!worker->first && !worker->unstarted && !load_relaxed(&worker->inbox) &&
+            sleep_until_woken(worker))
+            asked = true;
+        tick(worker, asked);
     }
 }
 

@@ -1,5 +1,6 @@
 /* The n-th allocation and the n-th system call fail, n = 1, 2, ... until none does: clean errors, no
  * hang, and nothing that was counted is left. */
+#include <stdlib.h>
 #include "failing.h"
 
 /* Sleeps and wakes have no error that a caller could see. */
@@ -172,4 +173,36 @@ TEST_REAL_LONG(every_system_call_may_fail, "many runtimes", 120)
 {
     __atomic_store_n(&weft__sys_fault, fail_call, __ATOMIC_RELEASE);
     rounds();
+}
+
+static __thread bool is_worker;
+static long asked; /* by the worker's thread alone */
+
+static long count_asked(long nr)
+{
+    bool asks =
+        nr == SYS_epoll_pwait2 || nr == SYS_epoll_pwait || nr == SYS_ppoll || nr == SYS_pselect6;
+    if (is_worker && asks)
+        asked++;
+    return 0;
+}
+
+enum { NAPS = 100 };
+
+static int nap(void *arg)
+{
+    int r = 0;
+    (void)arg;
+    is_worker = true;
+    for (int i = 0; i < NAPS && r == 0; i++)
+        r = weft_sleep(weft_after(WEFT_MS));
+    CHECK_LT(asked, NAPS + NAPS / 2);
+    return r;
+}
+
+TEST_REAL(a_worker_that_has_slept_does_not_ask_the_kernel_again, "counts system calls")
+{
+    setenv("WEFT_WORKERS", "1", 1);
+    __atomic_store_n(&weft__sys_fault, count_asked, __ATOMIC_RELEASE);
+    CHECK_EQ(weft_run(nap, NULL), 0);
 }
