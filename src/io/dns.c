@@ -3,7 +3,7 @@
  * Each look-up has a channel of its own, which lives in its caller's frame and ends with it: nothing is
  * shared, so nothing can be delayed by others, lost in a fork or left to end. c-ares gets its sockets
  * from us; they lie in an epoll set of the look-up, which is the one descriptor that is waited for.
- * A channel begins on a helper thread, since it reads its settings from files.
+ * A channel reads its settings from a file as it begins: on a helper thread, if that file is on a disk.
  */
 #include "io/dns.h"
 
@@ -244,13 +244,14 @@ static int as_errno(int status)
 static int run(struct look_up *l, weft_deadline deadline)
 {
     struct weft__target target;
+    bool helped = !l->options->servers && !weft__is_in_memory("/etc/resolv.conf");
     if ((l->epfd = weft__sys_epoll_create()) < 0)
         return l->epfd;
     int r = weft__target_begin(&target, l->epfd);
     if (r == 0)
         r = weft__runtime_need();
     if (r == 0)
-        r = weft__offload(WEFT__FOR_NAMES, begin, l);
+        r = helped ? weft__offload(WEFT__FOR_NAMES, begin, l) : begin(l);
     while (r == 0 && !l->done)
         r = step(l, &target, deadline);
     if (r == 0)

@@ -56,6 +56,19 @@ static int open_any(int dir, const char *path, int flags, mode_t mode, uint64_t 
     return weft__is_coroutine(self) ? weft__offload(WEFT__FOR_FILES, open_now, &o) : open_now(&o);
 }
 
+bool weft__is_in_memory(const char *path)
+{
+    char text[4096];
+    struct iovec room = { text, sizeof text };
+    struct open_how how = { .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC, .resolve = RESOLVE_CACHED };
+    int fd = weft__sys_openat2(AT_FDCWD, path, &how);
+    if (fd < 0)
+        return fd == -ENOENT;
+    ssize_t n = weft__sys_preadv2(fd, &room, 1, 0, RWF_NOWAIT);
+    weft__sys_close(fd);
+    return n >= 0 && n < (ssize_t)sizeof text;
+}
+
 static int open_file(int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
     int r = open_any(dir, path, flags, mode, resolve);

@@ -62,6 +62,11 @@ uint32_t weft__fd_forks(void); /* how often this process is a fork's child of on
 enum weft__helpers { WEFT__FOR_USERS, WEFT__FOR_FILES, WEFT__FOR_NAMES };
 int weft__offload(enum weft__helpers who, weft_fn *fn, void *arg);
 
+/* -- file.c */
+
+/* Can others read this small file now without a disk? Also if there is none. */
+bool weft__is_in_memory(const char *path);
+
 /* -- conn.c */
 void weft__conn_lost(void *conn); /* its handler could not be started */
 int weft__conn_wait(weft_conn *conn, unsigned events, weft_deadline deadline, const char *reason);

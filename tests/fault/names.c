@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include "failing.h"
+#include "sched/task.h"
 
 #define REAL "the kernel's descriptors"
 
@@ -131,4 +132,27 @@ TEST_REAL_LONG(look_ups_of_a_coroutine_survive, REAL, 60)
 TEST_REAL_LONG(look_ups_of_a_thread_survive, REAL, 60)
 {
     fail_each_of_names(look_up_on_a_thread);
+}
+
+static long on_a_disk(long nr)
+{
+    return nr == SYS_openat2 ? -EAGAIN : nr == SYS_socket ? -EMFILE : 0; /* and nobody is asked */
+}
+
+static int looks_up_by_the_systems_settings(void *arg)
+{
+    struct weft_name_options o = { .size = sizeof o, .hosts = "" };
+    weft_address found;
+    (void)arg;
+    __atomic_store_n(&weft__sys_fault, on_a_disk, __ATOMIC_RELEASE);
+    uint32_t before = load_relaxed(&weft__rt.threads);
+    CHECK_LT(weft_name_find("db1.example.test", NULL, &found, 1, &o, SOON), 0);
+    CHECK_EQ(load_relaxed(&weft__rt.threads), before + 1);
+    __atomic_store_n(&weft__sys_fault, NULL, __ATOMIC_RELEASE);
+    return 0;
+}
+
+TEST_REAL(settings_on_a_disk_are_read_by_a_helper, REAL)
+{
+    CHECK_EQ(weft_run(looks_up_by_the_systems_settings, NULL), 0);
 }
