@@ -489,6 +489,8 @@ static inline struct weft_case on_put(const struct weft__case_ops *ops, weft_que
 {
     if (!queue)
         return (struct weft_case){ 0 };
+    if (is_shared(queue))
+        return weft__shared_queue_case(queue, (void *)(uintptr_t)value, size, true);
     struct weft_case c =
         weft__case(ops, queue, (void *)(uintptr_t)value, size, &queue->_word, putters(queue));
     c._at = priority;
@@ -516,6 +518,8 @@ struct weft_case weft_on_get(weft_queue *queue, void *out, size_t size)
     static const struct weft__case_ops ops = { .name = "get",
                                                .attempt = get_attempt,
                                                .blocked = get_blocked };
+    if (queue && is_shared(queue))
+        return weft__shared_queue_case(queue, out, size, false);
     return queue ? weft__case(&ops, queue, out, size, &queue->_word, getters(queue))
                  : (struct weft_case){ 0 };
 }

@@ -26,6 +26,7 @@
 
 #include "base/report.h"
 #include "shared/arena.h"
+#include "sync/shared.h"
 #include "sync/shared_queue.h"
 #include "sync/sync.h"
 #include "sync/watch.h"
@@ -541,8 +542,12 @@ static int try_get(weft_queue *q, struct weft__message *m)
 static int look_for_message(weft_queue *q)
 {
     uint64_t word;
+    if (unlikely(q->_flags & WEFT_ACK))
+        take_back(q);
     struct place place = place_of(load_acquire(&ring_of(q)->head));
     int r = find_message(q, &place, &word);
+    if (r == -EPIPE && q->_flags & WEFT_ACK && !rest_is_mine(q))
+        return -EAGAIN;
     return r == 0 ? 1 : r == -EPIPE ? 0 : r;
 }
 
@@ -800,6 +805,65 @@ bool weft__shared_queue_is_full(const weft_queue *q)
     uint64_t word;
     struct place tail = place_of(load_acquire(&ring_of(q)->tail));
     return find_room((weft_queue *)(uintptr_t)q, &tail, &word) < 0;
+}
+
+/* -- cases of weft_select ---------------------------------------------------------------------------- */
+
+static int get_attempt(struct weft_case *c)
+{
+    return weft_queue_get(c->_on, c->_value, c->_detail, weft_at_once());
+}
+
+static int put_attempt(struct weft_case *c)
+{
+    return weft_queue_put(c->_on, c->_value, c->_detail, weft_at_once());
+}
+
+static const uint32_t *look(weft_queue *q, enum side side, uint32_t *seen)
+{
+    uint32_t *event = &ring_of(q)->event[side];
+    *seen = shared_or(event, (uint32_t)ASLEEP) | ASLEEP;
+    return event;
+}
+
+static const uint32_t *get_look(struct weft_case *c, uint32_t *seen)
+{
+    const uint32_t *event = look(c->_on, GET, seen);
+    return is_there(c->_on) ? NULL : event;
+}
+
+static const uint32_t *put_look(struct weft_case *c, uint32_t *seen)
+{
+    weft_queue *q = c->_on;
+    const uint32_t *event = look(q, PUT, seen);
+    return is_room(q) && !(q->_limit && is_too_much(q, c->_detail)) ? NULL : event;
+}
+
+static void get_pass(struct weft_case *c)
+{
+    pass_on(c->_on, GET);
+}
+
+static void put_pass(struct weft_case *c)
+{
+    pass_on(c->_on, PUT);
+}
+
+struct weft_case weft__shared_queue_case(weft_queue *q, void *value, size_t size, bool puts)
+{
+    static const struct weft__case_ops ops[] = { { .name = "get",
+                                                   .attempt = get_attempt,
+                                                   .blocked = weft__case_blocked,
+                                                   .taken = get_attempt,
+                                                   .look = get_look,
+                                                   .pass = get_pass },
+                                                 { .name = "put",
+                                                   .attempt = put_attempt,
+                                                   .blocked = weft__case_blocked,
+                                                   .taken = put_attempt,
+                                                   .look = put_look,
+                                                   .pass = put_pass } };
+    return weft__case(&ops[puts], q, value, size, NULL, WEFT__WAIT_QUEUE(NULL, NULL));
 }
 
 /* -- the queue as a whole --------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 
 #include <weft/queue.h>
 
-#include "sched/task.h"
+#include "sched/case.h"
 
 /* What a put brings, or where a get's goes. */
 struct weft__message {
@@ -30,6 +30,7 @@ uint32_t weft__shared_queue_length(const weft_queue *q);
 bool weft__shared_queue_is_empty(const weft_queue *q),
     weft__shared_queue_is_full(const weft_queue *q);
 void weft__shared_queue_fini(weft_queue *q);
+struct weft_case weft__shared_queue_case(weft_queue *q, void *value, size_t size, bool puts);
 
 /* The arena asks for a block that a dead process has lent to a slot. */
 bool weft__shared_queue_has(const void *block, uint64_t slot);

@@ -575,3 +575,92 @@ TEST_EACH_KIND_REAL(many_who_wait_are_all_served, "shared memory")
     CHECK_GE(weft_group_wait(&group, weft_never()), 0);
     free_queue(q);
 }
+
+/* -- select ----------------------------------------------------------------------------------------- */
+
+static weft_queue private_queue;
+
+/* How many come from the two, until both are closed. */
+static int choose(void *arg)
+{
+    weft_queue *from[] = { arg, &private_queue };
+    long value[2];
+    int n = 0;
+    while (from[0] || from[1]) {
+        struct weft_case on[] = { weft_on_get(from[0], &value[0], sizeof value[0]),
+                                  weft_on_get(from[1], &value[1], sizeof value[1]) };
+        int r = weft_select(on, 2, weft_never());
+        if (r < 0)
+            return r;
+        if (on[r].result == 1)
+            n++;
+        else
+            from[r] = NULL;
+    }
+    return n;
+}
+
+TEST_EACH_KIND_REAL(a_select_waits_for_another_process_too, "processes")
+{
+    count = t_rounds(2000);
+    weft_queue *q = new_queue(3, sizeof(long), 0);
+    CHECK_EQ(weft_queue_init(&private_queue, NULL, 3, sizeof(long), 0), 0);
+    struct child child = start(put_numbers, q);
+    weft_task task = spawn(t->kind, choose, q);
+    for (long i = 0; i < count; i++)
+        CHECK_EQ(weft_queue_put(&private_queue, &i, sizeof i, weft_never()), 0);
+    weft_queue_close(&private_queue);
+    CHECK_EQ(result_of(task), 2 * count);
+    CHECK_EQ(ended(child), 0);
+    weft_queue_fini(&private_queue);
+    free_queue(q);
+}
+
+static int get_numbers(weft_queue *q)
+{
+    long value;
+    for (long i = 0; i < count; i++)
+        if (weft_queue_get(q, &value, sizeof value, weft_never()) != 1 || value != i)
+            return 1;
+    return 0;
+}
+
+static int put_by_select(void *arg)
+{
+    for (long i = 0; i < count; i++) {
+        struct weft_case on[] = { weft_on_put(arg, &i, sizeof i) };
+        int r = weft_select(on, 1, weft_never());
+        if (r < 0 || on[0].result < 0)
+            return -EIO;
+    }
+    return 0;
+}
+
+TEST_EACH_KIND_REAL(a_select_waits_for_room, "processes")
+{
+    count = t_rounds(2000);
+    weft_queue *q = new_queue(2, sizeof(long), 0);
+    struct child child = start(get_numbers, q);
+    CHECK_EQ(result_of(spawn(t->kind, put_by_select, q)), 0);
+    CHECK_EQ(ended(child), 0);
+    free_queue(q);
+}
+
+TEST_REAL(without_memory_a_message_is_not_put, "shared memory")
+{
+    char *text = malloc(1 << 20), small[200];
+    size_t size;
+    weft_queue *q = new_queue(4, 0, 0);
+    uint64_t limit = weft__tree->limit;
+    memset(text, 'z', 1 << 20);
+    weft__tree->limit = arena_used();
+    CHECK_EQ(weft_queue_put(q, text, 1 << 20, weft_never()), -ENOMEM);
+    CHECK(weft_queue_is_empty(q));
+    CHECK_EQ(weft_queue_put(q, text, 50, weft_never()), 0);
+    CHECK_EQ(weft_queue_get_message(q, small, sizeof small, &size, weft_never()), 1);
+    CHECK_EQ(size, 50);
+    weft__tree->limit = limit;
+    CHECK_EQ(weft_queue_put(q, text, 1 << 20, weft_never()), 0);
+    free_queue(q);
+    free(text);
+}
