@@ -43,17 +43,17 @@ int main(void)
     weft_group_init(&g, WEFT_KEEP_GOING);
 
     weft_group_spawn_at(&g, WEFT_PROCESS, who_am_i, &a, sizeof a, &more, WEFT_SITE(who_am_i));
-    int pid = weft_task_pid(task);
     if (weft_task_join(task, &end, weft_never()) < 0)
         return 1;
-    printf("its pid is the one that we were told: %d\n", a.pid == pid);
+    printf("its pid is another than ours: %d\n", a.pid > 0 && a.pid != getpid());
     printf("its parent is this program, by the kernel %d, by weft %d\n", a.parent == getpid(),
            a.told == getpid());
     printf("its name: %s; exit code %d; alive: %d\n", a.name, end.result, weft_task_is_alive(task));
 
     more.name = "sleeper";
     weft_group_spawn_with(&g, WEFT_PROCESS, sleeper, NULL, &more);
-    printf("sleeper: alive %d", weft_task_is_alive(task));
+    printf("sleeper: alive %d, a process by the kernel %d", weft_task_is_alive(task),
+           kill(weft_task_pid(task), 0) == 0);
     weft_task_kill(task,
                    SIGTERM); /* terminate(); kill() is SIGKILL, and weft_task_cancel asks first */
     if (weft_task_join(task, &end, weft_never()) < 0)

@@ -159,6 +159,7 @@ int weft__wait_named(struct weft__task *self, uint64_t ticket, struct weft__task
     if (owner == WEFT__ITS_TASKS && !self->held && !load_relaxed(&self->joiners)) {
         store_release(&self->endless, endless); /* nobody waits for it: it closes nothing */
     } else if (endless && weft__wait_closes) {
+        store_relaxed(&self->since, self->worker ? self->worker->now : weft__now());
         /* Then look: of two who close a circle at once, one sees it. */
         (void)exchange_seq_cst(&self->endless, true);
         weft__wait_closes(self, owner);
