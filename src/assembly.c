@@ -11,6 +11,8 @@
 #include "sync/hold.h"
 #include "sync/shared_queue.h"
 
+const char weft__assembled;
+
 __attribute__((constructor)) static void assemble(void)
 {
     weft__fork_watch();

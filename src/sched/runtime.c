@@ -465,7 +465,20 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
+/* Of workers that have ended: never freed, since a thread that just woke a task of one may look at it still. */
 static struct weft__worker *spares[WEFT__WORKERS_MAX];
+
+struct weft__worker *weft__worker_memory(unsigned index)
+{
+    struct weft__worker *worker = spares[index];
+    spares[index] = NULL;
+    return worker ? worker : weft__alloc(sizeof *worker, _Alignof(struct weft__worker));
+}
+
+void weft__worker_spare(unsigned index, struct weft__worker *worker)
+{
+    spares[index] = worker;
+}
 
 static void free_workers(void)
 {
@@ -479,8 +492,7 @@ static void free_workers(void)
         if (!worker || worker->live) /* tasks that outlived the grace: who wakes one comes here */
             continue;
         weft__worker_close(worker);
-        spares[i] =
-            worker; /* never freed: a thread that just woke a task of it may look at it still */
+        weft__worker_spare(i, worker);
     }
     store_relaxed(&weft__rt.workers_count, 0);
     weft__rt.lanes_count = 0;
@@ -489,8 +501,7 @@ static void free_workers(void)
 static int make_workers(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        struct weft__worker *worker = spares[i] ? spares[i] : weft__alloc(sizeof *worker, 64);
-        spares[i] = NULL;
+        struct weft__worker *worker = weft__worker_memory(i);
         int r = worker ? 0 : -ENOMEM;
         if (worker) {
             weft__worker_init(worker, i);
@@ -499,7 +510,7 @@ static int make_workers(unsigned count)
             r = weft__worker_open(worker);
         }
         if (r < 0) {
-            spares[i] = worker;
+            weft__worker_spare(i, worker);
             free_workers();
             return r;
         }
@@ -860,7 +871,7 @@ static void fork_child(void)
         weft__deque_fini(&worker->fork);
         weft__deque_fini(&worker->own);
         weft__rt.workers[i] = NULL;
-        spares[i] = worker; /* records of ended tasks know it */
+        weft__worker_spare(i, worker); /* records of ended tasks know it */
     }
     weft__rt.workers_count = weft__rt.lanes_count = 0;
     weft__solo = (struct weft__solo){ 0 };

@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 
-#include "base/alloc.h"
 #include "base/report.h"
 #include "base/sys.h"
 #include "sched/wait.h"
@@ -77,13 +76,12 @@ struct weft__worker *weft__seeded_thread_lane(void)
             return lane;
     }
     unsigned index = weft__rt.lanes_count;
-    struct weft__worker *lane =
-        index < WEFT__WORKERS_MAX ? weft__alloc(sizeof *lane, _Alignof(struct weft__worker)) : NULL;
+    struct weft__worker *lane = index < WEFT__WORKERS_MAX ? weft__worker_memory(index) : NULL;
     if (!lane)
         return NULL;
     weft__worker_init(lane, index);
     if (weft__worker_open(lane) < 0) {
-        weft__release(lane, sizeof *lane);
+        weft__worker_spare(index, lane);
         return NULL;
     }
     open_lane(lane);

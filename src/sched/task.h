@@ -330,6 +330,8 @@ extern const struct weft__kind *weft__kinds[WEFT_PROCESS + 1]; /* filled by asse
 
 void weft__remote_ended(struct weft__task *task, int result); /* by whoever learns of it */
 
+extern const char weft__assembled; /* assembly.c; what is linked without it has a constructor of its own */
+
 /* -- thread.c ------------------------------------------------------------------------------------ */
 
 struct weft__task *weft__record_take(void); /* for a thread; NULL no memory */
@@ -411,6 +413,9 @@ size_t weft__stack_left(const struct weft__task *self); /* bytes below the calle
 /* -- runtime.c ----------------------------------------------------------------------------------- */
 
 int weft__runtime_start(void);
+struct weft__worker *weft__worker_memory(unsigned index); /* uninitialised; NULL no memory */
+void weft__worker_spare(unsigned index,
+                        struct weft__worker *worker); /* it is over: for the next of its number */
 void weft__seed_begin(void); /* at a thread's first call: under a seed all time is virtual */
 static inline int weft__runtime_need(void)
 {

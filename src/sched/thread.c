@@ -12,6 +12,10 @@
 
 enum { CHUNK = 64, CHUNKS = 4096 };
 
+/* A static library gives a program what it names, and nobody names the file that fills the tables of all rooms:
+ * so this one, which every task needs, does. */
+__attribute__((used)) static const char *const assembled = &weft__assembled;
+
 static struct weft__task *chunks[CHUNKS];
 static uint32_t used; /* slots ever given out */
 static struct weft__task *spare;

@@ -48,7 +48,7 @@ int weft__shared_take(void *object, struct weft__task *self, weft_deadline deadl
     struct weft__robust *lock = object;
     int r = weft__robust_take(lock, false, NULL);
     if (unlikely(r == -EAGAIN)) {
-        if (weft__robust_is_mine(lock) && lock->mine[0] == (uintptr_t)self)
+        if (weft__robust_is_mine(lock) && load_relaxed(&lock->mine[0]) == (uintptr_t)self)
             return -EDEADLK; /* and not another task of this thread */
         r = take_slowly(lock, deadline, reason);
     }

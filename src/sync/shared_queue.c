@@ -45,14 +45,14 @@ struct slot {
 enum { SLOT_SMALL = 64, SLOT = 128, SLOT_MAX = 4096 };
 
 struct ring {
-    uint64_t tail __attribute__((aligned(128)));
+    uint64_t tail __attribute__((aligned(64)));
     int64_t bytes; /* inside, about: counted anew after a death, before a put waits for it */
-    uint64_t head __attribute__((aligned(128)));
+    uint64_t head __attribute__((aligned(64)));
     uint64_t done;  /* WEFT_ACK: all before are; a hint as well */
     uint32_t epoch; /* up to which death head has been taken back for what the dead had in hand */
     uint32_t bytes_epoch;
-    uint32_t event[SIDES] __attribute__((aligned(128)));
-    unsigned char slots[] __attribute__((aligned(128)));
+    uint32_t event[SIDES] __attribute__((aligned(64)));
+    unsigned char slots[] __attribute__((aligned(64)));
 };
 
 static struct ring *ring_of(const weft_queue *q)

@@ -32,7 +32,7 @@ int weft__shared_rwlock_init(weft_rwlock *rwlock)
 bool weft__shared_writer_is(const weft_rwlock *rwlock, const struct weft__task *self)
 {
     const struct shared *s = of(rwlock);
-    return s->gate.mine[0] == (uintptr_t)self && weft__robust_is_mine(&s->gate);
+    return load_relaxed(&s->gate.mine[0]) == (uintptr_t)self && weft__robust_is_mine(&s->gate);
 }
 
 /* With the gate held. */

@@ -402,7 +402,7 @@ static int act(void *arg)
     struct actor *a = arg;
     for (const char *step = a->script; *step; step += 2) {
         CHECK_EQ(weft_semaphore_acquire(&a->push, weft_never()), 0);
-        a->results[a->done] = do_step(step[0], &locks[step[1] - 'A']);
+        a->results[a->done] = do_step(step[0], step[1] < 'A' + 8 ? &locks[step[1] - 'A'] : NULL);
         if (a->results[a->done] == -EDEADLK)
             ADD(refused, 1);
         ADD(a->done, 1);

@@ -15,6 +15,8 @@ static void nothing(void)
 }
 
 /* What assembly.c does for the rooms that are here. */
+const char weft__assembled;
+
 __attribute__((constructor)) static void assemble(void)
 {
     weft__background_init();
