@@ -282,12 +282,18 @@ static bool is_news(uint64_t key)
     return true;
 }
 
+/* The caller's own wait. Looked at after the walk, too: who cancels it and then waits for it is met there. */
+static bool is_mine_called_off(const struct weft__task *self, uint64_t turn)
+{
+    return (turn & 7) == WEFT__WAITING && weft__is_cancelled(self);
+}
+
 static void found(struct weft__task *self, struct weft__task *owner, uint64_t turn, uint64_t met)
 {
     struct walk walk;
     const struct tasks *members = &walk.way;
     weft__spin_lock(&speaking);
-    if (circle(&walk, self, owner, turn) == met && is_news(met)) {
+    if (circle(&walk, self, owner, turn) == met && !is_mine_called_off(self, turn) && is_news(met)) {
         struct ring ring = { .members = members };
         enum policy what = policy();
         bool refusable = false;
@@ -328,7 +334,7 @@ void weft__deadlock_look(struct weft__task *self, struct weft__task *owner)
 {
     uint64_t turn, met;
     struct walk walk;
-    if (!waits(self, &turn) || ((turn & 7) == WEFT__WAITING && weft__is_cancelled(self)))
+    if (!waits(self, &turn) || is_mine_called_off(self, turn))
         return;
     if (owner == WEFT__ITS_TASKS && !(owner = child_that_waits_for(self, turn)))
         return;

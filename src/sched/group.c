@@ -151,8 +151,8 @@ void weft__group_fail(weft_group *group, uint64_t who, int err)
     weft__word_lock(&group->_spin);
     bool first = group->_result == 0 && !(err == -ECANCELED && load_relaxed(&group->_cancelled));
     if (first) {
-        group->_result = err;
-        group->_failed = who;
+        store_relaxed(&group->_failed, who);
+        store_release(&group->_result, err); /* the owner may ask while tasks run */
     }
     weft__word_unlock(&group->_spin);
     if (first && !(group->_flags & WEFT_KEEP_GOING))
@@ -800,10 +800,10 @@ int weft_group_next(weft_group *group, weft_task *done, weft_deadline deadline)
 
 int weft_group_failed(const weft_group *group, weft_task *who)
 {
-    if (group->_result == 0)
+    if (load_acquire(&group->_result) == 0)
         return 0;
     if (who)
-        who->id = group->_failed;
+        who->id = load_relaxed(&group->_failed);
     return 1;
 }
 

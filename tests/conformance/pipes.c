@@ -69,6 +69,7 @@ static void hear_the_echo(weft_pipe_end *end)
 
 TEST_REAL(messages_go_there_and_back, "processes")
 {
+    PROCESSES();
     with(echo, hear_the_echo, 0);
 }
 
@@ -97,6 +98,7 @@ static int send_and_receive_there(void *arg)
 
 TEST_REAL(both_ends_may_send_first, "processes")
 {
+    PROCESSES();
     with(send_and_receive_there, send_and_receive, 0);
 }
 
@@ -126,6 +128,7 @@ static int send_many(void *arg)
 
 TEST_REAL(many_send_on_one_end_and_no_message_is_torn, "processes")
 {
+    PROCESSES();
     static const unsigned kinds[] = { WEFT_COROUTINE, WEFT_THREAD, WEFT_PROCESS };
     weft_group group;
     unsigned char text[200];
@@ -155,6 +158,7 @@ static int die_with_a_message_sent(void *arg)
 
 TEST_REAL(who_waits_for_a_dead_peer_is_told, "processes")
 {
+    PROCESSES();
     weft_group group;
     char text[50];
     size_t size;

@@ -13,13 +13,6 @@
 #define REAL "processes"
 #define SOON weft_after(15 * WEFT_SEC)
 
-/* No sanitizer: a fork of many threads starts no more under TSan. */
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#define PROCESSES() SKIP("ThreadSanitizer starts no thread in the child of a fork among threads")
-#else
-#define PROCESSES() ((void)0)
-#endif
-
 static int spawn_one(weft_fn *fn, void *arg, size_t size, const struct weft_process *process,
                      struct weft_exit *out)
 {

@@ -70,16 +70,20 @@ struct test {
 #define FAIL(...) t_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define SKIP(...) t_skip(__VA_ARGS__) /* this machine cannot run the test; say why */
 
-/* For tests that fork while other threads run, and go on in the child: no sanitizer can. */
+/* For tests that fork while other threads run, and go on in the child: no sanitizer can. PROCESSES: for those
+ * with process tasks. */
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
 #define FORKS_AMONG_THREADS() SKIP("a fork of many threads starts no more under ThreadSanitizer")
+#define PROCESSES()           SKIP("ThreadSanitizer starts no thread in the child of a fork among threads")
 #elif defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define FORKS_AMONG_THREADS() SKIP("AddressSanitizer's allocator may be locked in a fork's child")
+#define PROCESSES()           ((void)0)
 #else
 #define FORKS_AMONG_THREADS() ((void)0)
+#define PROCESSES()           ((void)0)
 #endif
 
 /* The test's own folder, removed with all its content afterwards. */
