@@ -26,7 +26,6 @@ bool weft__arena_is_lent(const void *block,
 bool weft__arena_has(const void *p, size_t size); /* all of it */
 extern bool (*weft__block_is_lent)(const void *block, uint64_t place); /* NULL: none is */
 
-void weft__arena_begin(void);                  /* by tree.c: in its memory */
 void weft__arena_sweep(weft__process_id died); /* by the reaper */
 void weft__arena_forked(void);                 /* this process has no spans of its own yet */
 

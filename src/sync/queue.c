@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "sched/case.h"
+#include "sync/look.h"
 #include "sync/shared_queue.h"
 #include "sync/sync.h"
 
@@ -36,18 +37,9 @@ static struct weft__wait_queue joiners(weft_queue *q)
     return WEFT__WAIT_QUEUE(&q->_joiners, &q->_joiners_last);
 }
 
-/* -- looking on ------------------------------------------------------------------------------------
- *
- * Between two threads the faster one would wait for each value, or for each slot: parked, and woken
- * through the kernel, which takes longer than to fill or to empty the queue. So who has nothing else to
- * do looks on first, for about as long as a wake-up takes and less and less often: the other end keeps
- * the cache lines meanwhile, and several values, or slots, gather. Whether it pays is learnt: each look
- * in vain doubles the waits that go without one, each that paid halves them. A hand-over has nothing to
- * look at: both ends would look on.
- */
-enum { LOOK_ON = 20000 /* ns */, GAP = 16, GAP_MAX = 64, DOUBTS = 3, DOUBTS_MAX = 6 };
+/* -- looking on: see sync/look.h. A hand-over has nothing to look at: both ends would look on. ----------- */
 
-static bool can_go_on(const weft_queue *q, enum side side)
+static bool can_go_on(weft_queue *q, unsigned side)
 {
     uint32_t length = load_relaxed(&q->_length);
     return load_relaxed(&q->_producers) == 0 ||
@@ -65,25 +57,10 @@ static bool look_on(weft_queue *q, enum side side, struct weft__task *self, weft
         return false;
     }
     weft__word_unlock(&q->_word);
-    int64_t now = weft__now(), until = now + LOOK_ON;
-    if (deadline->ns < 0)
-        deadline->ns = weft__deadline_at(*deadline); /* the call begins to wait here */
-    until = deadline->ns < until ? deadline->ns : until;
-    until = self->bound < until ? self->bound : until;
-    bool pays = false;
-    for (unsigned gap = GAP; !pays && now < until && !weft__has_work(self->worker);
-         now = weft__now()) {
-        for (unsigned i = 0; i < gap; i++)
-            cpu_relax();
-        gap = gap < GAP_MAX ? gap * 2 : gap;
-        pays = can_go_on(q, side);
-    }
+    deadline->ns = weft__deadline_at(*deadline); /* the call begins to wait here */
+    bool pays = weft__look_on(q, side, self, *deadline, can_go_on);
     weft__word_lock(&q->_word);
-    if (!pays && q->_doubts[side] < DOUBTS_MAX)
-        q->_doubts[side]++;
-    else if (pays && q->_doubts[side] > 0)
-        q->_doubts[side]--;
-    q->_skips[side] = (uint8_t)((1u << q->_doubts[side]) - 1);
+    weft__look_learn(q, side, pays);
     return true;
 }
 
@@ -545,8 +522,8 @@ int weft_queue_init(weft_queue *queue, void *slots, uint32_t count, uint32_t siz
         ._size = size,
         ._producers = 1,
         ._slots = slots,
-        ._doubts = { DOUBTS, DOUBTS },
-        ._skips = { (1u << DOUBTS) - 1, (1u << DOUBTS) - 1 },
+        ._doubts = { WEFT__DOUBTS, WEFT__DOUBTS },
+        ._skips = { (1u << WEFT__DOUBTS) - 1, (1u << WEFT__DOUBTS) - 1 },
     };
     return 0;
 }

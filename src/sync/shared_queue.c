@@ -26,6 +26,7 @@
 
 #include "base/report.h"
 #include "shared/arena.h"
+#include "sync/look.h"
 #include "sync/shared.h"
 #include "sync/shared_queue.h"
 #include "sync/sync.h"
@@ -581,11 +582,9 @@ static bool is_room(weft_queue *q)
     return find_room(q, &place, &word) == 0 || load_acquire(&q->_producers) == 0;
 }
 
-/* -- looking on: as in queue.c, and for the same reason. What was learnt is in the queue, for all. */
+/* -- looking on: see sync/look.h. What was learnt is for all processes. ------------------------------------- */
 
-enum { LOOK_ON = 20000 /* ns */, GAP = 16, GAP_MAX = 64, DOUBTS = 3, DOUBTS_MAX = 6 };
-
-static bool can_go_on(weft_queue *q, enum side side)
+static bool can_go_on(weft_queue *q, unsigned side)
 {
     struct place head = place_of(load_acquire(&ring_of(q)->head)), tail;
     if (side == GET) /* one line, which the putter has to touch in any case */
@@ -599,30 +598,14 @@ static bool can_go_on(weft_queue *q, enum side side)
 static void look_on(weft_queue *q, enum side side, const struct weft__task *self,
                     weft_deadline deadline)
 {
-    uint8_t skips = load_relaxed(&q->_skips[side]), doubts = load_relaxed(&q->_doubts[side]);
+    uint8_t skips = load_relaxed(&q->_skips[side]);
     if (weft__rt.seeded || weft__has_work(self->worker))
         return;
     if (skips > 0) {
         store_relaxed(&q->_skips[side], (uint8_t)(skips - 1));
         return;
     }
-    int64_t now = weft__now(), until = now + LOOK_ON;
-    until = deadline.ns < until ? deadline.ns : until;
-    until = self->bound < until ? self->bound : until;
-    bool pays = false;
-    for (unsigned gap = GAP; !pays && now < until && !weft__has_work(self->worker);
-         now = weft__now()) {
-        for (unsigned i = 0; i < gap; i++)
-            cpu_relax();
-        gap = gap < GAP_MAX ? gap * 2 : gap;
-        pays = can_go_on(q, side);
-    }
-    if (!pays && doubts < DOUBTS_MAX)
-        doubts++;
-    else if (pays && doubts > 0)
-        doubts--;
-    store_relaxed(&q->_doubts[side], doubts);
-    store_relaxed(&q->_skips[side], (uint8_t)((1u << doubts) - 1));
+    weft__look_learn(q, side, weft__look_on(q, side, self, deadline, can_go_on));
 }
 
 /* Who has slept goes: others may sleep still. */
@@ -902,8 +885,8 @@ int weft__shared_queue_init(weft_queue *q, const void *slots, uint32_t count, ui
         ._size = size,
         ._producers = 1,
         ._slots = (void *)ring,
-        ._doubts = { DOUBTS, DOUBTS },
-        ._skips = { (1u << DOUBTS) - 1, (1u << DOUBTS) - 1 },
+        ._doubts = { WEFT__DOUBTS, WEFT__DOUBTS },
+        ._skips = { (1u << WEFT__DOUBTS) - 1, (1u << WEFT__DOUBTS) - 1 },
     };
     return 0;
 }

@@ -35,10 +35,4 @@ struct weft_case weft__shared_queue_case(weft_queue *q, void *value, size_t size
 /* The arena asks for a block that a dead process has lent to a slot. */
 bool weft__shared_queue_has(const void *block, uint64_t slot);
 
-/* Whoever has other work does not look on while it waits. */
-static inline bool weft__has_work(const struct weft__worker *worker)
-{
-    return worker && (worker->first || worker->unstarted || load_relaxed(&worker->inbox));
-}
-
 #endif
