@@ -292,6 +292,9 @@ static void found(struct weft__task *self, struct weft__task *owner, uint64_t tu
 {
     struct walk walk;
     const struct tasks *members = &walk.way;
+    struct weft__task *now = ahead(self);
+    if (now != WEFT__ITS_TASKS) /* the owner that the call met may have left, and wait for it by now */
+        owner = now;
     weft__spin_lock(&speaking);
     if (circle(&walk, self, owner, turn) == met && !is_mine_called_off(self, turn) && is_news(met)) {
         struct ring ring = { .members = members };
