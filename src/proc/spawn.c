@@ -66,7 +66,7 @@ static bool is_known(uintptr_t at)
 
 struct lookup {
     uintptr_t at;
-    bool code, data; /* it lies in code; in data that is never written */
+    bool code, data, variable; /* it lies in code; in data that is never written; in other data */
 };
 
 static int look_up(struct dl_phdr_info *info, size_t size, void *ctx)
@@ -80,27 +80,28 @@ static int look_up(struct dl_phdr_info *info, size_t size, void *ctx)
             continue;
         l->code |= h->p_type == PT_LOAD && h->p_flags & PF_X;
         l->data |= (h->p_type == PT_LOAD && !(h->p_flags & PF_W)) || h->p_type == PT_GNU_RELRO;
+        l->variable |= h->p_type == PT_LOAD && h->p_flags & PF_W;
     }
-    return l->code || l->data;
+    return l->code || l->data || l->variable;
 }
 
 static struct lookup find(const void *p)
 {
-    struct lookup l = { (uintptr_t)p, false, false };
+    struct lookup l = { .at = (uintptr_t)p };
     dl_iterate_phdr(look_up, &l);
     return l;
 }
 
-static int check_arg(const void *arg)
+static int check_data(const void *data)
 {
-    if (!arg || weft__arena_has(arg, 1))
+    struct lookup l = find(data);
+    if (l.data)
         return 0;
-    if (!find(arg).data)
-        return weft__failed(-EFAULT,
-                            "spawn a process: %p means nothing there; pass a job, which is copied "
-                            "(weft_group_spawn_job), memory of weft_arena_alloc, or constant data",
-                            arg);
-    return is_known((uintptr_t)arg) ? 0 : -EFAULT;
+    return weft__failed(-EFAULT,
+                        "spawn a process: its argument is %s; pass a job, which is copied "
+                        "(weft_group_spawn_job), memory of weft_arena_alloc, or constant data",
+                        l.variable ? "a global, of which each process has its own"
+                                   : "memory of this process alone");
 }
 
 /* -- asking the reaper ---------------------------------------------------------------------------------- */
@@ -260,20 +261,20 @@ static int prepare(weft_fn *fn, const void *arg, size_t size, const struct weft_
     const char *fault = more && more->process ? wrong(more->process) : NULL;
     if (fault)
         return weft__failed(-EINVAL, "spawn a process: %s", fault);
-    int r = need_zygote(false), bad = 0;
+    const void *data = size || weft__arena_has(arg, 1) ? NULL : arg; /* that must be there already */
+    int r = need_zygote(false);
+    if (r == 0 && data)
+        r = check_data(data);
     for (bool again = false; r == 0; again = true) {
-        bad = size ? 0 : check_arg(arg);
-        if (bad == 0 && !is_known((uintptr_t)fn))
-            bad = -EFAULT;
-        if (bad == 0 || again || in_process_task() || (!find((const void *)(uintptr_t)fn).code))
-            break;
+        if (is_known((uintptr_t)fn) && (!data || is_known((uintptr_t)data)))
+            return 0;
+        if (again || in_process_task() || !find((const void *)(uintptr_t)fn).code)
+            return weft__failed(-EFAULT,
+                                "spawn a process: its function, or its argument, lies in a "
+                                "library loaded after the zygote was made");
         r = need_zygote(true); /* loaded since */
     }
-    if (r == 0 && bad < 0 && !is_known((uintptr_t)fn))
-        weft__failed(
-            bad,
-            "spawn a process: its function lies in a library loaded after the zygote was made");
-    return r < 0 ? r : bad;
+    return r;
 }
 
 static uint64_t signals_of(const struct weft__task *self)

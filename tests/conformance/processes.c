@@ -124,9 +124,29 @@ TEST_REAL(only_what_means_the_same_there_is_handed_over, REAL)
     for (int i = 0; i < 3; i++) {
         CHECK_ERR(weft_group_spawn(&g, WEFT_PROCESS, is_text, bad[i]), -EFAULT);
         CHECK(strstr(weft_why(), "weft_arena_alloc") != NULL);
+        CHECK_EQ(strstr(weft_why(), "each process has its own") != NULL, i == 1);
         CHECK_ERR(weft_group_wait(&g, SOON), -EFAULT);
     }
     free(heap);
+    weft_group_fini(&g);
+}
+
+static int read_global(void *arg)
+{
+    (void)arg;
+    return writable_global;
+}
+
+TEST_REAL(globals_are_as_at_the_first_process_task_also_after_a_refused_one, REAL)
+{
+    PROCESSES();
+    weft_group g;
+    CHECK_EQ(run(read_global, NULL), 0);
+    writable_global = 5;
+    weft_group_init(&g, 0);
+    CHECK_ERR(weft_group_spawn(&g, WEFT_PROCESS, read_global, &writable_global), -EFAULT);
+    CHECK_ERR(weft_group_wait(&g, SOON), -EFAULT);
+    CHECK_EQ(run(read_global, NULL), 0);
     weft_group_fini(&g);
 }
 
