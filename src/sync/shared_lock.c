@@ -10,10 +10,8 @@ int weft__object_check(const void *object, size_t size, unsigned flags, unsigned
         return -EINVAL;
     if (weft__is_shared(object, size) != shared)
         return weft__failed(
-            -EINVAL,
-            shared ? "object %p is to be shared, and lies neither in the arena nor in a segment"
-                   : "object %p lies in shared memory, and is not to be shared",
-            object);
+            -EINVAL, shared ? "an object with WEFT_SHARED must lie in the arena or in a segment"
+                            : "an object that lies in shared memory must be made with WEFT_SHARED");
     return shared ? weft__robust_check() : 0;
 }
 
