@@ -3,9 +3,8 @@
  *     make example P6
  *
  * The lock lies in the arena, memory that has the same address in every process, and is made with WEFT_SHARED.
- * Each line is written in four pieces, so without the lock they would mix. A process that is killed while it
- * holds the lock leaves it to the next, who is told so: WEFT_RECOVERED. The lines come in any order, compared as
- * a set.
+ * Each line is written in four pieces, so without the lock they would mix. What if a process is killed while it
+ * holds the lock: T4b. The lines come in any order, compared as a set.
  */
 #include <stdio.h>
 #include <unistd.h>

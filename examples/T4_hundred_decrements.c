@@ -7,6 +7,8 @@
  * too. A lock around all three leaves 0. So does the bare `num -= 1` in a group of one worker, where
  * nothing changes between two waits, and an atomic anywhere.
  *
+ * T4b does the same with processes.
+ *
  * The test runs it seeded: in virtual time, where a sleep takes none.
  */
 #include <stdatomic.h>
