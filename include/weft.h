@@ -42,5 +42,6 @@
 #include <weft/terminal.h>  /* pseudo-terminals, raw mode, window size */
 #include <weft/time.h>      /* spans, deadlines, sleep, tickers, timers */
 #include <weft/tls.h>       /* encrypted connections; in libweft-tls */
+#include <weft/value.h>     /* numbers, text, arrays and maps as messages */
 
 #endif

@@ -7,7 +7,7 @@ packages() {
     for group; do
         case $group in
         build) echo gcc g++ libc6-dev make meson ninja-build pkg-config python3 git scdoc \
-                    libc-ares-dev libssl-dev ;;
+                    libc-ares-dev libmsgpack-dev libssl-dev ;;
         test)  echo binutils clang "$(clang_runtime)" clang-format curl dnsmasq-base gdb netbase \
                     netcat-openbsd openssl spin wrk chromium ;;
         more)  echo clang-tidy valgrind mandoc \

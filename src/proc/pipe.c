@@ -1,9 +1,8 @@
 /* pipe.c - two queues of messages, and who holds each end. */
-#include <weft/pipe.h>
+#include "proc/pipe.h"
 
 #include "shared/arena.h"
 #include "sync/shared.h"
-#include "sync/shared_queue.h"
 
 enum { MESSAGES = 256 };
 #define LIMIT (16ull << 20)
@@ -55,17 +54,24 @@ int weft_pipe_init(weft_pipe_pair *pipe, uint64_t limit, unsigned flags)
     return r;
 }
 
-int weft_pipe_send(weft_pipe_end *end, const void *data, size_t size, weft_deadline deadline)
+int weft__pipe_send(weft_pipe_end *end, struct weft__message *message, weft_deadline deadline)
 {
     weft_pipe_end *to = other(end);
-    struct weft__message message = { .from = data, .size = size, .left = is_left, .other = to };
     int r = hold(end);
+    message->left = is_left;
+    message->other = to;
     if (r == 0 && is_left(to))
         r = -EPIPE;
-    return r < 0 ? r : weft__shared_queue_put(&to->_in, &message, deadline);
+    return r < 0 ? r : weft__shared_queue_put(&to->_in, message, deadline);
 }
 
-static int receive(weft_pipe_end *end, struct weft__message *message, weft_deadline deadline)
+int weft_pipe_send(weft_pipe_end *end, const void *data, size_t size, weft_deadline deadline)
+{
+    struct weft__message message = { .from = data, .size = size };
+    return weft__pipe_send(end, &message, deadline);
+}
+
+int weft__pipe_receive(weft_pipe_end *end, struct weft__message *message, weft_deadline deadline)
 {
     int r = hold(end);
     message->left = is_left;
@@ -77,7 +83,7 @@ int weft_pipe_receive(weft_pipe_end *end, void *out, size_t room, size_t *size,
                       weft_deadline deadline)
 {
     struct weft__message message = { .to = out, .room = room };
-    int r = receive(end, &message, deadline);
+    int r = weft__pipe_receive(end, &message, deadline);
     if (r == 1 || r == -EMSGSIZE)
         *size = message.size;
     return r;
@@ -86,7 +92,7 @@ int weft_pipe_receive(weft_pipe_end *end, void *out, size_t room, size_t *size,
 int weft_pipe_poll(weft_pipe_end *end, weft_deadline deadline)
 {
     struct weft__message message = { .looks = true };
-    return receive(end, &message, deadline);
+    return weft__pipe_receive(end, &message, deadline);
 }
 
 void weft_pipe_close(weft_pipe_end *end)
