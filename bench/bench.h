@@ -49,18 +49,34 @@ static inline void bench_version(const char *text)
     fflush(stdout);
 }
 
-/* Call run(steps) with more and more steps until a call takes long enough; print its ns per step. */
-static inline void bench(const char *figure, clockid_t clock, void (*run)(long steps))
+/* Call run(steps) with more and more steps until a call takes long enough; print its time per step. */
+static inline void bench_from(long steps, const char *figure, clockid_t clock,
+                              void (*run)(long steps))
 {
     double took = 0;
-    long steps = 2000;
+    bool slow = steps < 2000; /* then in microseconds */
     for (;; steps *= took > BENCH_NS_PER_LAP / 8 ? 4 : 8) {
         double begin = bench_clock(clock);
         run(steps);
         if ((took = bench_clock(clock) - begin) >= BENCH_NS_PER_LAP)
             break;
     }
-    bench_print(figure, took / (double)steps, "ns");
+    bench_print(figure, took / (double)steps / (slow ? 1000 : 1), slow ? "us" : "ns");
+}
+
+static inline void bench(const char *figure, clockid_t clock, void (*run)(long steps))
+{
+    bench_from(2000, figure, clock, run);
+}
+
+/* 1 GB of the program's memory is in use from here on. */
+static inline void bench_touch(void)
+{
+    enum { SIZE = 1 << 30 };
+    char *memory = malloc(SIZE);
+    bench_check(memory != NULL, "memory");
+    memset(memory, 'x', SIZE);
+    __asm__ volatile("" : : "r"(memory) : "memory");
 }
 
 /* How many workers this run is about: the runner sets it. */
