@@ -36,29 +36,30 @@ static int place(const struct weft__request *request, int *fds, int count)
     return r < 0 ? r : 0;
 }
 
-static int environment(const struct weft__request *request)
+static int environment(struct weft__request *request)
 {
     size_t count = 0, size = request->environment;
+    const char *text = weft__request_text(request);
     for (size_t i = 0; i < size; i++)
-        count += request->text[i] == 0;
+        count += text[i] == 0;
     char **list = weft__alloc((count + 1) * sizeof *list + size, 16);
     if (!list)
         return -ENOMEM;
-    char *text = memcpy(list + count + 1, request->text, size);
-    for (size_t i = 0; i < count; text += strlen(text) + 1)
-        list[i++] = text;
+    char *copy = memcpy(list + count + 1, text, size);
+    for (size_t i = 0; i < count; copy += strlen(copy) + 1)
+        list[i++] = copy;
     list[count] = NULL;
     weft__sys_environment_set(list);
     return 0;
 }
 
-static int put_on(const struct weft__request *request, int *fds, int count)
+static int put_on(struct weft__request *request, int *fds, int count)
 {
     int r = place(request, fds, count);
     if (r == 0)
         r = environment(request);
     if (r == 0)
-        r = weft__credentials_put(&request->credentials);
+        r = weft__credentials_put(&request->credentials, request->groups, request->groups_count);
     if (r < 0)
         return r;
     weft__sys_prctl(PR_SET_NAME, (unsigned long)mine->name);

@@ -3,6 +3,7 @@
 #include <linux/prctl.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/sys.h"
 #include "proc/proc.h"
 
@@ -32,17 +33,21 @@ static uint32_t umask_get(void)
     return mask;
 }
 
+int weft__groups_get(uint32_t *groups, int count)
+{
+    return (int)WEFT__SYS2(SYS_getgroups, groups ? count : 0, groups);
+}
+
 int weft__credentials_get(struct weft__credentials *out)
 {
     *out = (struct weft__credentials){ .mask = umask_get() };
     WEFT__SYS3(SYS_getresuid, &out->user[0], &out->user[1], &out->user[2]);
     WEFT__SYS3(SYS_getresgid, &out->group[0], &out->group[1], &out->group[2]);
-    long n = WEFT__SYS2(SYS_getgroups, WEFT__GROUPS, out->groups);
-    if (n < 0)
-        return n == -EINVAL ? -E2BIG : (int)n;
-    out->groups_count = (uint32_t)n;
     out->no_new_privs = weft__sys_prctl(PR_GET_NO_NEW_PRIVS, 0);
-    out->seccomp = weft__sys_prctl(PR_GET_SECCOMP, 0);
+    int seccomp = weft__sys_prctl(PR_GET_SECCOMP, 0);
+    out->seccomp = seccomp > 0 ? seccomp : 0; /* there are kernels without */
+    if (out->no_new_privs < 0)
+        return out->no_new_privs;
     for (int i = 0; i < WEFT__LIMITS; i++) {
         long r = WEFT__SYS4(SYS_prlimit64, 0, i, NULL, &out->limits[i]);
         if (r < 0)
@@ -51,24 +56,38 @@ int weft__credentials_get(struct weft__credentials *out)
     return 0;
 }
 
-static bool same_groups(const struct weft__credentials *a, const struct weft__credentials *b)
+/* What the zygote has, and so each clone at first. Nobody asks again in the clone: 24 calls. */
+static struct weft__credentials have;
+static uint32_t *have_groups;
+static int have_groups_count;
+
+int weft__credentials_note(void)
 {
-    return a->groups_count == b->groups_count &&
-           memcmp(a->groups, b->groups, a->groups_count * sizeof *a->groups) == 0;
+    int r = weft__credentials_get(&have), count = weft__groups_get(NULL, 0);
+    if (r == 0 && count > 0) {
+        have_groups = weft__alloc((size_t)count * sizeof *have_groups, 16);
+        count = have_groups ? weft__groups_get(have_groups, count) : -ENOMEM;
+    }
+    have_groups_count = count;
+    return r < 0 ? r : count < 0 ? count : 0;
+}
+
+static bool has_groups(const uint32_t *groups, int count)
+{
+    return count == have_groups_count &&
+           (count == 0 || memcmp(groups, have_groups, (size_t)count * sizeof *groups) == 0);
 }
 
 /* Only what differs, and the user last: then nothing more may be changed. */
-int weft__credentials_put(const struct weft__credentials *to)
+int weft__credentials_put(const struct weft__credentials *to, const uint32_t *groups,
+                          int groups_count)
 {
-    struct weft__credentials have;
-    long r = weft__credentials_get(&have);
-    if (r == 0 && to->seccomp != have.seccomp)
-        r = -EPERM; /* a filter cannot be handed on */
+    long r = to->seccomp == have.seccomp ? 0 : -EPERM; /* a filter cannot be handed on */
     for (int i = 0; i < WEFT__LIMITS && r == 0; i++)
         if (memcmp(&to->limits[i], &have.limits[i], sizeof have.limits[i]) != 0)
             r = WEFT__SYS4(SYS_prlimit64, 0, i, &to->limits[i], NULL);
-    if (r == 0 && !same_groups(to, &have))
-        r = WEFT__SYS2(SYS_setgroups, to->groups_count, to->groups);
+    if (r == 0 && !has_groups(groups, groups_count))
+        r = WEFT__SYS2(SYS_setgroups, groups_count, groups);
     if (r == 0 && memcmp(to->group, have.group, sizeof have.group) != 0)
         r = WEFT__SYS3(SYS_setresgid, to->group[0], to->group[1], to->group[2]);
     if (r == 0 && memcmp(to->user, have.user, sizeof have.user) != 0)

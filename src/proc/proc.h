@@ -67,20 +67,23 @@ static inline struct weft__proc *weft__proc(weft__process_id id)
 
 /* -- credentials.c: what a process task has from its spawner ------------------------------------------ */
 
-enum { WEFT__LIMITS = 16, WEFT__GROUPS = 64, WEFT__PASSED = 66 };
+enum { WEFT__LIMITS = 16, WEFT__PASSED = 66 };
 
 struct weft__credentials {
     uint32_t user[3], group[3]; /* real, effective, saved */
-    uint32_t groups_count, groups[WEFT__GROUPS];
-    uint32_t mask; /* umask */
+    uint32_t mask;              /* umask */
     int no_new_privs, seccomp;
     struct {
         uint64_t soft, hard;
     } limits[WEFT__LIMITS];
 };
 
-int weft__credentials_get(struct weft__credentials *out); /* -E2BIG: more groups than we can tell */
-int weft__credentials_put(const struct weft__credentials *to); /* on the calling, only thread; -EPERM */
+/* Of the calling thread. groups NULL: only how many; else there is room for count, -EINVAL: they are more by now. */
+int weft__groups_get(uint32_t *groups, int count);
+int weft__credentials_get(struct weft__credentials *out);
+int weft__credentials_note(void); /* in the zygote: what all of its clones begin with */
+int weft__credentials_put(const struct weft__credentials *to, const uint32_t *groups,
+                          int groups_count); /* on a clone's only thread; -EPERM */
 
 struct weft__request {
     weft_fn *fn;
@@ -92,11 +95,17 @@ struct weft__request {
     bool log_forward; /* records go to the spawner's sink */
     int count;        /* of descriptors; the first is the folder */
     struct weft_pass pass[WEFT__PASSED];
-    size_t environment; /* bytes of strings */
-    char text[];
+    int groups_count;
+    size_t environment; /* bytes of strings, after the groups */
+    uint32_t groups[];
 };
 
 /* -- spawn.c ------------------------------------------------------------------------------------------ */
+static inline char *weft__request_text(struct weft__request *request)
+{
+    return (char *)(request->groups + request->groups_count);
+}
+
 
 extern const struct weft__kind weft__process_kind;
 

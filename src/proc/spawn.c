@@ -302,7 +302,11 @@ static int write_request(struct weft__request **out, const struct weft__task *ta
     size_t size = 0;
     for (at = list; at && *at; at++)
         size += strlen(*at) + 1;
-    struct weft__request *q = weft__arena_take(sizeof *q + size, WEFT__BLOCK_KEPT);
+    int groups = weft__groups_get(NULL, 0);
+    if (groups < 0)
+        return groups;
+    struct weft__request *q =
+        weft__arena_take(sizeof *q + (size_t)groups * sizeof *q->groups + size, WEFT__BLOCK_KEPT);
     if (!q)
         return -ENOMEM;
     *q = (struct weft__request){ .fn = task->fn,
@@ -313,11 +317,15 @@ static int write_request(struct weft__request **out, const struct weft__task *ta
                                  .log_forward = weft__log_has_sink() };
     for (at = list; at && *at && q->environment < size; at++) { /* others may be changing it */
         size_t length = strnlen(*at, size - q->environment - 1);
-        memcpy(q->text + q->environment, *at, length);
-        q->text[q->environment + length] = 0;
+    int r = groups > 0 ? weft__groups_get(q->groups, groups) : 0;
+    q->groups_count = r < 0 ? 0 : r;
+    char *text = weft__request_text(q);
+        memcpy(text + q->environment, *at, length);
+        text[q->environment + length] = 0;
         q->environment += length + 1;
     }
-    int r = weft__credentials_get(&q->credentials);
+    if (r >= 0)
+        r = weft__credentials_get(&q->credentials);
     for (size_t i = 0; p && i < p->limits_count; i++) {
         q->credentials.limits[p->limits[i].resource].soft = p->limits[i].soft;
         q->credentials.limits[p->limits[i].resource].hard = p->limits[i].hard;

@@ -42,7 +42,7 @@ static void settle(int theirs)
     WEFT__SYS1(SYS_chdir, "/");
     weft__sys_prctl(PR_SET_NAME, (unsigned long)"weft-zygote");
     weft__sys_input_forget();
-    if (weft__sys_on_exit(weft__child_at_exit) < 0)
+    if (weft__credentials_note() < 0 || weft__sys_on_exit(weft__child_at_exit) < 0)
         weft__sys_exit_now(1);
     weft__proc_forget();
 }

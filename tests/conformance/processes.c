@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -569,6 +570,41 @@ TEST_REAL(privileges_that_are_dropped_are_dropped_for_it_too, REAL)
     CHECK_EQ(in_a_program_of_its_own("drop", drop_and_spawn, out, sizeof out), 0);
     CHECK_STR(out, "65534\n");
     CHECK_EQ(run(become_another, NULL), 65534);
+}
+
+enum { MANY = 300 }; /* of the 65,536 that there may be */
+
+static int count_groups(void *arg)
+{
+    gid_t groups[MANY + 1];
+    int n = getgroups(MANY + 1, groups);
+    return n > 0 && (int)groups[n - 1] == 1000 + n ? n : (arg != NULL) - 1;
+}
+
+static void take_groups(int count)
+{
+    gid_t groups[MANY];
+    for (int i = 0; i < count; i++)
+        groups[i] = (gid_t)(1001 + i);
+    CHECK_EQ(setgroups((size_t)count, groups), 0);
+    CHECK_EQ(run(count_groups, NULL), count);
+}
+
+static void many_groups(void)
+{
+    take_groups(MANY);
+    take_groups(65);
+    take_groups(1);
+    take_groups(MANY - 1);
+}
+
+TEST_REAL(it_is_in_all_groups_that_its_spawner_is_in_now, REAL)
+{
+    PROCESSES();
+    char out[64];
+    if (getuid() != 0)
+        SKIP("only root can be in any group");
+    CHECK_EQ(in_a_program_of_its_own("groups", many_groups, out, sizeof out), 0);
 }
 
 /* -- cancel, signals -------------------------------------------------------------------------------------- */
