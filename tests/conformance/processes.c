@@ -894,15 +894,12 @@ TEST_REAL(no_process_outlives_a_program_that_is_killed, REAL)
         for (;;)
             pause();
     }
-    while (LOAD(tree->count) < 4)
-        usleep(1000);
+    UNTIL(LOAD(tree->count) == 4);
     CHECK_EQ(children_of(program, "weft-zygote", &zygote), 1);
     kill(program, SIGKILL);
     for (int i = 0; i < 4; i++)
-        while (tree->pids[i] && is_alive(tree->pids[i])) /* collected by the harness, a subreaper */
-            usleep(1000);
-    while (is_alive(zygote))
-        usleep(1000);
+        UNTIL(!is_alive(tree->pids[i])); /* collected by the harness, a subreaper */
+    UNTIL(!is_alive(zygote));
     CHECK_EQ(waitpid(program, NULL, 0), program);
 }
 
