@@ -237,8 +237,7 @@ static int thread_wait(struct weft__task *self, uint64_t ticket, struct pollfd *
     store_relaxed(&self->object, object);
     store_relaxed(&self->since, weft__now());
     store_relaxed(&self->reason, reason);
-    bool mine =
-        !self->shield && weft__is_cancelled(self) && weft__claim(self, ticket, WEFT__CANCELLED);
+    bool mine = weft__sleep_is_cancelled(self, ticket);
     bool rings = !mine && swap_acq_rel(&self->sleeping, &how, 2u); /* else it was woken already */
     while (rings && !mine) {
         int64_t left = until == INT64_MAX ? -1 : until - weft__now();

@@ -10,6 +10,7 @@
 #include "debug/log.h"
 #include "proc/log.h"
 #include "proc/proc.h"
+#include "sched/solo.h"
 
 static struct weft__proc *mine;
 static weft_task main_task;
@@ -38,8 +39,8 @@ static int place(const struct weft__request *request, int *fds, int count)
 
 static int environment(struct weft__request *request)
 {
-    size_t count = 0, size = request->environment;
     const char *text = weft__request_text(request);
+    size_t count = 0, size = request->environment;
     for (size_t i = 0; i < size; i++)
         count += text[i] == 0;
     char **list = weft__alloc((count + 1) * sizeof *list + size, 16);
@@ -74,12 +75,20 @@ static int put_on(struct weft__request *request, int *fds, int count)
 
 /* -- the listener -------------------------------------------------------------------------------------- */
 
+/* A thread costs a fifth of a short task's life, and who computes hears nobody: so it begins with the task's
+ * first sleep, its first question whether it is cancelled, or the first process task that is spawned here. */
+
+static bool is_cancelled(void)
+{
+    return load_acquire(&mine->cancelled) == weft__me;
+}
+
 static _Noreturn void *listen_main(void *arg)
 {
     (void)arg;
     for (bool told = false;;) {
         uint32_t seen = load_acquire(&mine->bell);
-        if (!told && load_acquire(&mine->cancelled) == weft__me) {
+        if (!told && is_cancelled()) {
             told = true;
             weft_task_cancel(main_task);
         }
@@ -92,12 +101,38 @@ static int listener_start(void)
 {
     struct weft__sys_thread thread;
     add_relaxed(&weft__rt.services, 1);
-    add_relaxed(&weft__rt.threads, 1);
-    add_relaxed(&weft__rt.outside_waits, 1); /* a cancel may always come */
+    __atomic_fetch_add(&weft__rt.threads, 1, __ATOMIC_SEQ_CST);
+    weft__solo_end();
     int r = weft__sys_thread_start(&thread, 128 * 1024, listen_main, NULL);
-    if (r == 0)
+    if (r == 0) {
         weft__sys_thread_detach(thread);
+    } else {
+        add_relaxed(&weft__rt.services, (uint32_t)-1);
+        __atomic_fetch_sub(&weft__rt.threads, 1, __ATOMIC_RELAXED);
+    }
     return r;
+}
+
+int weft__listener_need(void)
+{
+    static bool listens;
+    static weft__spin spin;
+    int r = 0;
+    weft__spin_take(&spin);
+    if (!listens)
+        r = listener_start();
+    listens = r == 0;
+    weft__spin_drop(&spin);
+    return r;
+}
+
+/* Without a thread for it a cancel is heard when the task next looks, and then there are the signals. */
+void weft__child_listen(struct weft__task *self)
+{
+    if (weft__listener_need() == 0)
+        store_relaxed(&self->flags, self->flags & ~(uint32_t)WEFT__UNHEARD);
+    if (is_cancelled())
+        weft_task_cancel(weft__handle(self));
 }
 
 /* -- its life ------------------------------------------------------------------------------------------ */
@@ -124,7 +159,7 @@ static struct weft__task *record(const struct weft__request *request)
 {
     struct weft__task *self = weft__self();
     if (self) {
-        store_relaxed(&self->flags, 0);
+        store_relaxed(&self->flags, WEFT__UNHEARD);
         store_relaxed(&self->kind, WEFT_PROCESS);
         store_relaxed(&self->site, request->site);
         weft__task_name_set(self, mine->name);
@@ -147,8 +182,9 @@ _Noreturn void weft__child_main(weft__process_id id, int *fds, int count)
     weft_log_set(request->log_forward ? weft__log_forward : NULL, NULL);
     weft_log_level_set(request->log_level);
     struct weft__task *self = record(request);
-    if (!self || (r = listener_start()) < 0)
-        refuse(self ? r : -ENOMEM);
+    if (!self)
+        refuse(-ENOMEM);
+    add_relaxed(&weft__rt.outside_waits, 1); /* a cancel may always come */
     weft_fn *fn = request->fn;
     void *arg = request->arg;
     uint64_t signals = request->signals;

@@ -6,7 +6,8 @@
  *              puts right what they left, sends the signals that follow a cancel, and takes log records in
  *   zygote     zygote.c: made by the reaper; clones itself for each request
  *   process    child.c: puts on what the request says, runs the function, leaves its result in the slot.
- *              A thread of it, the listener, hears of a cancel and of the ends of its own process tasks
+ *              A thread of it, the listener, hears of a cancel and of the ends of its own process tasks; it
+ *              is there when one of these can matter
  *
  * All that passes between processes is in the slots. Two bells say that there is something to see: the
  * reaper's is a descriptor that every process of the tree has, a process's own is a futex word in its slot. */
@@ -100,12 +101,12 @@ struct weft__request {
     uint32_t groups[];
 };
 
-/* -- spawn.c ------------------------------------------------------------------------------------------ */
 static inline char *weft__request_text(struct weft__request *request)
 {
     return (char *)(request->groups + request->groups_count);
 }
 
+/* -- spawn.c ------------------------------------------------------------------------------------------ */
 
 extern const struct weft__kind weft__process_kind;
 
@@ -149,6 +150,8 @@ void weft__known_objects(void); /* spawn.c: the zygote is made now, with what is
 int weft__zygote_make(int theirs, char *why, size_t room);
 _Noreturn void weft__child_main(weft__process_id id, int *fds, int count);
 void weft__child_at_exit(int status, void *arg);
+int weft__listener_need(void); /* in a process task: somebody answers its bell; -EAGAIN, -ENOMEM */
+void weft__child_listen(struct weft__task *self);
 
 extern bool weft__zygote_forks; /* and nobody else */
 extern int weft__root_pid;      /* 0 outside of the zygote and the process tasks */

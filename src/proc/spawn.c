@@ -208,8 +208,10 @@ static int need_zygote(bool anew)
 {
     if (weft__rt.seeded)
         return weft__failed(-ENOTSUP, "processes, in a seeded run");
-    if (in_process_task())
-        return 0;
+    if (in_process_task()) {
+        int heard = weft__listener_need();
+        return heard < 0 ? weft__failed(heard, "hear of process tasks") : 0;
+    }
     if (weft__tree && !weft__me)
         return weft__failed(-ENOTSUP, "processes, in the child of a fork");
     struct weft__task *self = weft__self();
@@ -300,11 +302,11 @@ static int write_request(struct weft__request **out, const struct weft__task *ta
 {
     char **list = weft__sys_environment(), **at;
     size_t size = 0;
-    for (at = list; at && *at; at++)
-        size += strlen(*at) + 1;
     int groups = weft__groups_get(NULL, 0);
     if (groups < 0)
         return groups;
+    for (at = list; at && *at; at++)
+        size += strlen(*at) + 1;
     struct weft__request *q =
         weft__arena_take(sizeof *q + (size_t)groups * sizeof *q->groups + size, WEFT__BLOCK_KEPT);
     if (!q)
@@ -315,11 +317,11 @@ static int write_request(struct weft__request **out, const struct weft__task *ta
                                  .signals = signals_of(self),
                                  .log_level = weft_log_level(),
                                  .log_forward = weft__log_has_sink() };
-    for (at = list; at && *at && q->environment < size; at++) { /* others may be changing it */
-        size_t length = strnlen(*at, size - q->environment - 1);
     int r = groups > 0 ? weft__groups_get(q->groups, groups) : 0;
     q->groups_count = r < 0 ? 0 : r;
     char *text = weft__request_text(q);
+    for (at = list; at && *at && q->environment < size; at++) { /* others may be changing it */
+        size_t length = strnlen(*at, size - q->environment - 1);
         memcpy(text + q->environment, *at, length);
         text[q->environment + length] = 0;
         q->environment += length + 1;
@@ -484,6 +486,7 @@ const struct weft__kind weft__process_kind = {
     .start = start,
     .cancel = cancel,
     .pid = pid_of,
+    .listen = weft__child_listen,
 };
 
 static void finish(struct weft__task *task)

@@ -227,10 +227,17 @@ int weft_task_cancel(weft_task task)
     return 0;
 }
 
+bool weft__hears_cancel(struct weft__task *self)
+{
+    if (unlikely(self->flags & WEFT__UNHEARD))
+        weft__kinds[WEFT_PROCESS]->listen(self);
+    return weft__is_cancelled(self);
+}
+
 bool weft_task_is_cancelled(void)
 {
     struct weft__task *self = weft__self();
-    return self && weft__is_cancelled(self);
+    return self && weft__hears_cancel(self);
 }
 
 int weft_yield(void)
@@ -241,7 +248,7 @@ int weft_yield(void)
             weft__point("yield");
         else
             weft__sys_sched_yield();
-        return self && weft__is_cancelled(self) ? -ECANCELED : 0;
+        return self && weft__hears_cancel(self) ? -ECANCELED : 0;
     }
     if (unlikely(weft__is_cancelled(self)))
         return -ECANCELED;

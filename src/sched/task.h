@@ -45,7 +45,8 @@ enum weft__task_flags {
     WEFT__ENDED = 2,   /* its function has returned; under the joiners' spin bit */
     WEFT__FOREIGN = 4, /* a thread that weft did not start */
     WEFT__LARGE = 8,   /* its stack is of the 256 KiB class */
-    WEFT__REMOTE = 16  /* it runs elsewhere: this record has no thread, and never waits */
+    WEFT__REMOTE = 16, /* it runs elsewhere: this record has no thread, and never waits */
+    WEFT__UNHEARD = 32 /* a process task in its process: nobody listens yet for its cancel */
 };
 
 enum { WEFT__NAME = 32, WEFT__JOB_INLINE = 24 };
@@ -294,6 +295,9 @@ static inline bool weft__is_cancelled(const struct weft__task *self)
     return false;
 }
 
+/* The same of the calling thread, by one that may be a process task which computes without ever waiting. */
+bool weft__hears_cancel(struct weft__task *self);
+
 static inline void weft__count_end(struct weft__worker *worker)
 {
     store_relaxed(&worker->ended, worker->ended + 1); /* one writer, many readers */
@@ -325,6 +329,8 @@ struct weft__kind {
     int (*start)(struct weft__task *task, unsigned flags, const struct weft_spawn *more);
     void (*cancel)(uint32_t remote);
     int (*pid)(uint32_t remote); /* 0: none any more */
+    /* Where it runs: it is about to sleep, or asks whether it is cancelled, and is WEFT__UNHEARD. */
+    void (*listen)(struct weft__task *self);
 };
 extern const struct weft__kind *weft__kinds[WEFT_PROCESS + 1]; /* filled by assembly.c; NULL: not there */
 

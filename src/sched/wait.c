@@ -24,14 +24,20 @@ void weft__word_lock_slow(uint32_t *word)
     }
 }
 
+bool weft__sleep_is_cancelled(struct weft__task *self, uint64_t ticket)
+{
+    if (!weft__hears_cancel(self) || !weft__claim(self, ticket, WEFT__CANCELLED))
+        return false;
+    store_relaxed(&self->sleeping, 0);
+    return true;
+}
+
 /* A thread sleeps until its flag falls. It claims its own timeout; when somebody else was first, the
  * flag is about to fall. */
 static void thread_sleep(struct weft__task *self, uint64_t ticket, int64_t until)
 {
-    if (!self->shield && weft__is_cancelled(self) && weft__claim(self, ticket, WEFT__CANCELLED)) {
-        store_relaxed(&self->sleeping, 0);
+    if (weft__sleep_is_cancelled(self, ticket))
         return;
-    }
     store_relaxed(&self->endless, until == INT64_MAX);
     if (until == INT64_MAX && weft__all_sleep(NULL))
         weft__nothing_moves(NULL);

@@ -135,6 +135,9 @@ static inline void weft__calm_end(struct weft__task *self, struct weft__calm bef
     self->shield--;
 }
 
+/* A thread in an open turn is about to sleep: if it is cancelled, the turn is over. */
+bool weft__sleep_is_cancelled(struct weft__task *self, uint64_t ticket);
+
 /* End a turn that was begun and not waited for, because its event has come meanwhile. A thread's may
  * have been claimed by a cancel: then its wake-up is on its way and must not meet the next turn. */
 void weft__wait_drop(struct weft__task *self, uint64_t ticket);

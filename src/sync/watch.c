@@ -203,9 +203,7 @@ static int thread_wait(struct weft__task *self, const uint32_t *word, uint32_t s
     uint64_t ticket = weft__wait_begin(self);
     store_relaxed(&self->since, weft__sys_now());
     store_relaxed(&self->reason, reason);
-    if (weft__is_cancelled(self) && weft__claim(self, ticket, WEFT__CANCELLED)) {
-        store_relaxed(&self->sleeping, 0);
-    } else {
+    if (!weft__sleep_is_cancelled(self, ticket)) {
         struct weft__sys_wait waits[] = { weft__sys_wait(&self->sleeping, 1, false),
                                           weft__sys_wait(word, seen, true),
                                           weft__sys_wait(&weft__tree->epoch, epoch, true) };

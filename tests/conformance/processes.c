@@ -631,38 +631,141 @@ static _Noreturn int hard_of_hearing(void *arg)
         pause();
 }
 
-static void cancel_one(weft_fn *fn, int result, int signal)
+/* How long from its cancel to the end of its join. */
+static weft_span cancel_one(weft_fn *fn, int result, int signal, weft_span term, weft_span kill)
 {
     weft_group g;
     weft_task task;
     int *begun = weft_arena_alloc(sizeof *begun);
-    struct weft_process p = { .size = sizeof p,
-                              .term_after = 20 * WEFT_MS,
-                              .kill_after = 20 * WEFT_MS };
+    struct weft_process p = { .size = sizeof p, .term_after = term, .kill_after = kill };
     struct weft_spawn more = { .size = sizeof more, .task = &task, .process = &p };
     struct weft_exit end = { .size = sizeof end };
-    if (fn == sleep_long)
-        more.process = NULL;
     *begun = 0;
     weft_group_init(&g, WEFT_KEEP_GOING);
     CHECK_OK(weft_group_spawn_with(&g, WEFT_PROCESS, fn, begun, &more));
     UNTIL(LOAD(*begun));
+    int64_t at = weft_now().ns;
     CHECK_OK(weft_task_cancel(task));
     CHECK_OK(weft_task_join(task, &end, SOON));
+    weft_span took = weft_now().ns - at;
     CHECK_EQ(end.result, result);
     CHECK_EQ(end.signal, signal);
     CHECK(end.cancelled);
     weft_group_wait(&g, weft_never());
     weft_group_fini(&g);
     weft_arena_free(begun);
+    return took;
 }
 
+#define PATIENT (60 * WEFT_SEC) /* nobody is killed for being slow */
+
+/* Not before their time, and not much later on a machine that has other things to do. */
 TEST_REAL(a_cancel_ends_its_waits_and_signals_follow, REAL)
 {
     PROCESSES();
-    cancel_one(sleep_long, -ECANCELED, 0);
-    cancel_one(hard_of_hearing, -ECANCELED, SIGTERM);
-    cancel_one(deaf, -ECANCELED, SIGKILL);
+    const weft_span term = 40 * WEFT_MS, kill = 60 * WEFT_MS, late = 5 * WEFT_SEC;
+    weft_span took = cancel_one(sleep_long, -ECANCELED, 0, PATIENT, 0);
+    CHECK_LE(took, late);
+    took = cancel_one(hard_of_hearing, -ECANCELED, SIGTERM, term, PATIENT);
+    CHECK_GE(took, term);
+    CHECK_LE(took, term + late);
+    took = cancel_one(deaf, -ECANCELED, SIGKILL, term, kill);
+    CHECK_GE(took, term + kill);
+    CHECK_LE(took, term + kill + late);
+}
+
+TEST_REAL(without_other_words_the_signals_come_after_two_seconds_each, REAL)
+{
+    PROCESSES();
+    weft_span took = cancel_one(deaf, -ECANCELED, SIGKILL, 0, 0);
+    CHECK_GE(took, 4 * WEFT_SEC);
+    CHECK_LE(took, 9 * WEFT_SEC);
+}
+
+static int threads(void)
+{
+    char line[128];
+    int count = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+    while (fgets(line, sizeof line, f) && sscanf(line, "Threads: %d", &count) != 1)
+        ;
+    fclose(f);
+    return count;
+}
+
+static int count_threads(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(threads(), 1);
+    CHECK_EQ(weft_sleep(weft_after(WEFT_US)), 0);
+    return threads();
+}
+
+static int compute(void *begun)
+{
+    STORE(*(int *)begun, 1);
+    while (!weft_task_is_cancelled())
+        ;
+    return -ECANCELED;
+}
+
+static int compute_and_yield(void *begun)
+{
+    STORE(*(int *)begun, 1);
+    while (weft_yield() == 0)
+        ;
+    return -ECANCELED;
+}
+
+/* It has been cancelled before anybody in it listens. */
+static int look_late(void *begun)
+{
+    int *word = begun;
+    STORE(*word, 1);
+    while (LOAD(*word) == 1)
+        ;
+    return weft_sleep(weft_never());
+}
+
+static void *spawn_from_a_thread(void *begun)
+{
+    return run(nothing, NULL) == 0 ? begun : NULL;
+}
+
+/* Its own thread hears nobody; another one has to hear of the end of what it spawns. */
+static int spawn_beside(void *arg)
+{
+    pthread_t thread;
+    void *back = NULL;
+    CHECK_EQ(pthread_create(&thread, NULL, spawn_from_a_thread, arg), 0);
+    CHECK_EQ(pthread_join(thread, &back), 0);
+    return back == arg ? 0 : 1;
+}
+
+TEST_REAL(it_hears_a_cancel_whenever_it_looks, REAL)
+{
+    PROCESSES();
+    CHECK_EQ(run(count_threads, NULL), 2);
+    CHECK_EQ(run(spawn_beside, "here"), 0);
+    cancel_one(compute, -ECANCELED, 0, PATIENT, 0);
+    cancel_one(compute_and_yield, -ECANCELED, 0, PATIENT, 0);
+    int *word = weft_arena_alloc(sizeof *word);
+    weft_group g;
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    struct weft_exit end = { .size = sizeof end };
+    *word = 0;
+    weft_group_init(&g, WEFT_KEEP_GOING);
+    CHECK_OK(weft_group_spawn_with(&g, WEFT_PROCESS, look_late, word, &more));
+    UNTIL(LOAD(*word));
+    CHECK_OK(weft_task_cancel(task));
+    STORE(*word, 2);
+    CHECK_OK(weft_task_join(task, &end, SOON));
+    CHECK_EQ(end.result, -ECANCELED);
+    CHECK_EQ(end.signal, 0);
+    CHECK_ERR(weft_group_wait(&g, SOON), -ECANCELED);
+    weft_group_fini(&g);
+    weft_arena_free(word);
 }
 
 TEST_REAL(a_groups_deadline_ends_its_processes, REAL)
@@ -888,8 +991,7 @@ TEST_REAL(no_process_outlives_a_program_that_is_killed, REAL)
         *shared = (struct tree){ .count = 0 };
         CHECK_OK(weft_process_prepare());
         weft_group_spawn(weft_background(), WEFT_THREAD, root_of_tree, shared);
-        while (LOAD(shared->count) < 4)
-            usleep(1000);
+        UNTIL(LOAD(shared->count) == 4 && LOAD(shared->pids[3]));
         *tree = *shared;
         for (;;)
             pause();
