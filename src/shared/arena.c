@@ -506,3 +506,18 @@ void weft__arena_sweep(weft__process_id died)
     }
     recount();
 }
+
+#ifdef WEFT_INVARIANTS
+size_t weft__arena_blocks(void)
+{
+    size_t count = 0;
+    for (uint32_t i = weft__tree->spans_first; i < load_acquire(&weft__tree->spans_met); i++) {
+        uint64_t e = load_acquire(span_entry(i));
+        uint32_t n = kind_of(e) == SPAN_BLOCKS ? blocks_in(detail_of(e)) : 0;
+        for (uint32_t at = 0; at < n; at++)
+            count += load_acquire(&((struct span *)span_at(i))->tag[at]) != WEFT__BLOCK_FREE;
+        count += kind_of(e) == SPAN_RUN;
+    }
+    return count;
+}
+#endif

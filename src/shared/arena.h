@@ -28,5 +28,8 @@ extern bool (*weft__block_is_lent)(const void *block, uint64_t place); /* NULL: 
 
 void weft__arena_sweep(weft__process_id died); /* by the reaper */
 void weft__arena_forked(void);                 /* this process has no spans of its own yet */
+#ifdef WEFT_INVARIANTS
+size_t weft__arena_blocks(void); /* that are not free, while nobody is at it */
+#endif
 
 #endif

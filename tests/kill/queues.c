@@ -1,10 +1,7 @@
-/* Whoever dies at any store of a queue between processes has lost the message in its hands and nothing else. */
+/* Whoever dies at any store or system call of a queue between processes has lost the message in its hands and nothing else. */
 #include "kill.h"
 
 #include <stdlib.h>
-
-static const struct t_kind kinds[] = { T_KINDS };
-#define TEST_KILL(fn, reason) T_DEFINE_N(fn, reason, kinds, 2, 300)
 
 enum { SLOTS = 3, EACH = 6, LARGEST = 200000 };
 
@@ -149,12 +146,13 @@ static void check_put(void)
     works_on();
 }
 
-TEST_KILL(a_producer_costs_its_message, "processes")
+TEST_KILL(a_producer_costs_its_message)
 {
     static const size_t sizes[] = { 16, 104, 1000, LARGEST };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         size = sizes[i];
-        CHECK_GT(kill_at_each_store(
+        snprintf(kill_what, sizeof kill_what, "%6zu bytes", size);
+        CHECK_GT(kill_at_each_point(
                      &(struct kill){ t->kind, fresh, victim_puts, peer_puts_or_gets, check_put }),
                  20);
     }
@@ -187,18 +185,19 @@ static void consumers(unsigned kind)
     static const size_t sizes[] = { 16, 1000, LARGEST };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         size = sizes[i];
-        CHECK_GT(kill_at_each_store(
+        snprintf(kill_what, sizeof kill_what, "%6zu bytes", size);
+        CHECK_GT(kill_at_each_point(
                      &(struct kill){ kind, fresh, victim_gets, peer_puts_or_gets, check_get }),
                  20);
     }
 }
 
-TEST_KILL(a_consumer_costs_its_message, "processes")
+TEST_KILL(a_consumer_costs_its_message)
 {
     consumers(t->kind);
 }
 
-TEST_KILL(a_consumer_with_ack_costs_nothing, "processes")
+TEST_KILL(a_consumer_with_ack_costs_nothing)
 {
     flags = WEFT_ACK;
     consumers(t->kind);
@@ -235,10 +234,11 @@ static void peer_takes_blocks(void)
         }
 }
 
-TEST_KILL(a_block_is_handed_over_or_not, "processes")
+TEST_KILL(a_block_is_handed_over_or_not)
 {
     size = 1000;
-    CHECK_GT(kill_at_each_store(
+    kill_leaves = 1; /* from its allocation until it is put */
+    CHECK_GT(kill_at_each_point(
                  &(struct kill){ t->kind, fresh, victim_hands_over, peer_takes_blocks, check_put }),
              20);
 }
@@ -269,11 +269,11 @@ static void check_closed(void)
     weft_queue_fini(&s->queue);
 }
 
-TEST_REAL(a_close_is_done_or_not, "processes")
+TEST_KILL(a_close_is_done_or_not)
 {
     size = 200;
-    CHECK_GT(kill_at_each_store(
-                 &(struct kill){ WEFT_THREAD, fresh, victim_closes, peer_drains, check_closed }),
+    CHECK_GT(kill_at_each_point(
+                 &(struct kill){ t->kind, fresh, victim_closes, peer_drains, check_closed }),
              20);
 }
 
@@ -332,10 +332,10 @@ static void check_pipe(void)
     weft_pipe_fini(&s->pipe);
 }
 
-TEST_KILL(a_dead_sender_is_told_of, "processes")
+TEST_KILL(a_dead_sender_is_told_of)
 {
     size = 1000;
-    CHECK_GT(kill_at_each_store(
+    CHECK_GT(kill_at_each_point(
                  &(struct kill){ t->kind, fresh_pipe, victim_sends, peer_receives, check_pipe }),
              20);
 }

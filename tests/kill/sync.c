@@ -1,4 +1,4 @@
-/* Whoever dies at any store of a lock, a condition, a semaphore, ... has lost its own work and nothing else:
+/* Whoever dies at any store or system call of a lock, a condition, a semaphore, ... has lost its own work and nothing else:
  * the others go on, and are told where that is promised. */
 #include "kill.h"
 
@@ -78,9 +78,9 @@ static void check_lock(void)
     done();
 }
 
-TEST_EACH_KIND_REAL(a_lock_outlives_its_owners, "processes")
+TEST_KILL(a_lock_outlives_its_owners)
 {
-    CHECK_GT(kill_at_each_store(&(struct kill){ t->kind, fresh, use_lock, use_lock, check_lock }),
+    CHECK_GT(kill_at_each_point(&(struct kill){ t->kind, fresh, use_lock, use_lock, check_lock }),
              10);
 }
 
@@ -103,9 +103,9 @@ static void check_rlock(void)
     done();
 }
 
-TEST_EACH_KIND_REAL(an_rlock_outlives_its_owners, "processes")
+TEST_KILL(an_rlock_outlives_its_owners)
 {
-    CHECK_GT(kill_at_each_store(&(struct kill){ t->kind, fresh, use_rlock, use_rlock, check_rlock }),
+    CHECK_GT(kill_at_each_point(&(struct kill){ t->kind, fresh, use_rlock, use_rlock, check_rlock }),
              10);
 }
 
@@ -135,10 +135,10 @@ static void check_rwlock(void)
     done();
 }
 
-TEST_EACH_KIND_REAL(a_rwlock_outlives_its_readers_and_its_writer, "processes")
+TEST_KILL(a_rwlock_outlives_its_readers_and_its_writer)
 {
     struct kill k = { t->kind, fresh, read_and_write, read_and_write, check_rwlock };
-    CHECK_GT(kill_at_each_store(&k), 20);
+    CHECK_GT(kill_at_each_point(&k), 20);
 }
 
 /* -- condition: who finds a token takes it, who finds none waits; tokens come from all sides -- */
@@ -181,16 +181,16 @@ static void give_and_wait(void)
     take_one();
 }
 
-TEST_EACH_KIND_REAL(who_is_signalled_and_dies_leaves_the_token_to_another, "processes")
+TEST_KILL(who_is_signalled_and_dies_leaves_the_token_to_another)
 {
     struct kill k = { t->kind, fresh, wait_and_give, give_and_wait, check_lock };
-    CHECK_GT(kill_at_each_store(&k), 20);
+    CHECK_GT(kill_at_each_point(&k), 20);
 }
 
-TEST_EACH_KIND_REAL(who_signals_and_dies_leaves_nobody_asleep, "processes")
+TEST_KILL(who_signals_and_dies_leaves_nobody_asleep)
 {
     struct kill k = { t->kind, fresh, give_and_take, give_and_wait, check_lock };
-    CHECK_GT(kill_at_each_store(&k), 20);
+    CHECK_GT(kill_at_each_point(&k), 20);
 }
 
 /* -- owned units: two of them, three processes -- */
@@ -217,9 +217,9 @@ static void check_owned(void)
     done();
 }
 
-TEST_EACH_KIND_REAL(owned_units_come_back_when_their_process_dies, "processes")
+TEST_KILL(owned_units_come_back_when_their_process_dies)
 {
-    CHECK_GT(kill_at_each_store(&(struct kill){ t->kind, fresh, use_owned, use_owned, check_owned }),
+    CHECK_GT(kill_at_each_point(&(struct kill){ t->kind, fresh, use_owned, use_owned, check_owned }),
              20);
 }
 
@@ -233,9 +233,9 @@ static void release_some(void)
     CHECK_EQ(r, 0);
 }
 
-TEST_EACH_KIND_REAL(a_semaphore_is_counted_by_one_store, "processes")
+TEST_KILL(a_semaphore_is_counted_by_one_store)
 {
-    CHECK_GT(kill_at_each_store(&(struct kill){ t->kind, fresh, release_some, release_some, done }),
+    CHECK_GT(kill_at_each_point(&(struct kill){ t->kind, fresh, release_some, release_some, done }),
              2);
 }
 
@@ -252,9 +252,9 @@ static void set_and_wait(void)
     CHECK_EQ(weft_event_wait(&s->event, weft_never()), 0);
 }
 
-TEST_EACH_KIND_REAL(an_event_is_set_or_not, "processes")
+TEST_KILL(an_event_is_set_or_not)
 {
-    CHECK_GT(kill_at_each_store(&(struct kill){ t->kind, fresh, set_it, set_and_wait, done }), 0);
+    CHECK_GT(kill_at_each_point(&(struct kill){ t->kind, fresh, set_it, set_and_wait, done }), 0);
 }
 
 /* -- barrier: one dies, and the others would wait in vain -- */
@@ -272,7 +272,7 @@ static void meet(void)
 static void meet_without_the_dead(void)
 {
     for (int i = 0; i < ROUNDS; i++) {
-        int r = weft_barrier_wait(&s->barrier, weft_after(100 * WEFT_MS));
+        int r = weft_barrier_wait(&s->barrier, weft_after(20 * WEFT_MS));
         if (r == -EPIPE || r == -ETIMEDOUT)
             return; /* it may have died before it came */
         CHECK(r >= 0 && r < 3);
@@ -287,9 +287,9 @@ static void check_barrier(void)
     done();
 }
 
-TEST_EACH_KIND_REAL(a_barrier_breaks_when_a_party_dies, "processes")
+TEST_KILL(a_barrier_breaks_when_a_party_dies)
 {
-    CHECK_GT(kill_at_each_store(
+    CHECK_GT(kill_at_each_point(
                  &(struct kill){ t->kind, fresh, meet, meet_without_the_dead, check_barrier }),
              5);
 }
@@ -318,8 +318,8 @@ static void check_once(void)
     done();
 }
 
-TEST_EACH_KIND_REAL(the_next_one_runs_what_the_dead_did_not_end, "processes")
+TEST_KILL(the_next_one_runs_what_the_dead_did_not_end)
 {
-    CHECK_GT(kill_at_each_store(&(struct kill){ t->kind, fresh, run_once, run_once, check_once }),
+    CHECK_GT(kill_at_each_point(&(struct kill){ t->kind, fresh, run_once, run_once, check_once }),
              8);
 }
