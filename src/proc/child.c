@@ -188,8 +188,7 @@ _Noreturn void weft__child_main(weft__process_id id, int *fds, int count)
     weft_fn *fn = request->fn;
     void *arg = request->arg;
     uint64_t signals = request->signals;
-    if (shared_exchange(&mine->request, (struct weft__request *)NULL))
-        weft__arena_give(request);
+    weft__proc_give(&mine->request);
     weft__process_set(id, WEFT__SLOT_ALIVE);
     uint32_t asked = WEFT__PROC_ASKED;
     if (!shared_swap(&mine->start, &asked, WEFT__PROC_RUNS))

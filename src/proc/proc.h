@@ -53,8 +53,8 @@ struct weft__proc {
     uint32_t core;
     int64_t cancelled_at;
     weft_span term_after, kill_after;
-    struct weft__request *request; /* until the process has read it */
-    void *job;
+    void *request; /* struct weft__request, until the process has read it */
+    void *job; /* both are freed by whoever puts NULL here, and belong to nobody while they are */
     char name[WEFT__NAME];
 };
 
@@ -118,6 +118,8 @@ uint32_t weft__proc_count(void);           /* of process tasks of this process t
 int weft__proc_anew(void);                 /* the zygote, if there is one */
 void weft__proc_ring(weft__process_id id); /* its bell */
 void weft__proc_let_go(weft__process_id id, uint32_t keep); /* and free the slot if both have */
+void weft__proc_free(weft__process_id id); /* once more if who was at it has died */
+void weft__proc_give(void **block);        /* of a slot */
 /* The calling process's wish for the reaper, waited for: */
 struct weft__ask {
     struct weft__ask *next;

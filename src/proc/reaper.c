@@ -127,25 +127,38 @@ void weft__reaper_ends(void)
 
 /* -- slots -------------------------------------------------------------------------------------------- */
 
+/* What it has spawned goes with it, and slots in the middle of being taken or freed. */
+static void end_spawner(weft__process_id dead)
+{
+    uint32_t count = load_acquire(&weft__tree->processes);
+    for (uint32_t i = 1; i < count; i++) {
+        uint64_t state = load_acquire(&weft__tree->process[i].state);
+        weft__process_id id = (weft__process_id)(state >> 32);
+        struct weft__proc *its = weft__proc(id);
+        uint32_t start = load_acquire(&its->start);
+        bool asked = start != WEFT__PROC_NONE || (state & 0xff) == WEFT__SLOT_DEAD;
+        if ((state & 0xff) == WEFT__SLOT_FREE ||
+            (asked ? its->parent != dead : !weft__process_is_taken(state, dead)))
+            continue;
+        if (start == WEFT__PROC_ASKED)
+            shared_swap(&its->start, &start, WEFT__PROC_CANCELLED);
+        if (children[i].id == id && children[i].pidfd >= 0 && !its->detached)
+            weft__sys_pidfd_kill(children[i].pidfd, SIGKILL);
+        if (asked && load_acquire(&its->keep) & WEFT__PROC_KEPT)
+            weft__proc_let_go(id, WEFT__PROC_KEPT);
+        else if (!asked || load_acquire(&its->keep) & WEFT__PROC_OVER)
+            weft__proc_free(id);
+    }
+}
+
 static void over(struct child *c)
 {
     struct weft__proc *task = weft__proc(c->id);
     weft__process_id parent = task->parent;
     c->over = true;
+    weft__proc_give(&task->request);
+    end_spawner(c->id); /* before its blocks are swept: some are the slots' */
     weft__process_died(c->id);
-    uint32_t count = load_acquire(&weft__tree->processes);
-    for (uint32_t i = 1; i < count; i++) { /* what it has spawned goes with it */
-        weft__process_id id = (weft__process_id)(load_acquire(&weft__tree->process[i].state) >> 32);
-        struct weft__proc *its = weft__proc(id);
-        if (weft__process_is_dead(id) || its->parent != c->id)
-            continue;
-        uint32_t start = load_acquire(&its->start);
-        if (start <= WEFT__PROC_ASKED)
-            shared_swap(&its->start, &start, WEFT__PROC_CANCELLED);
-        if (children[i].id == id && children[i].pidfd >= 0 && !its->detached)
-            weft__sys_pidfd_kill(children[i].pidfd, SIGKILL);
-        weft__proc_let_go(id, WEFT__PROC_KEPT);
-    }
     weft__proc_let_go(c->id, WEFT__PROC_OVER);
     if (parent != weft__me)
         weft__proc_ring(parent);

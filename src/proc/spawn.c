@@ -308,7 +308,7 @@ static int write_request(struct weft__request **out, const struct weft__task *ta
     for (at = list; at && *at; at++)
         size += strlen(*at) + 1;
     struct weft__request *q =
-        weft__arena_take(sizeof *q + (size_t)groups * sizeof *q->groups + size, WEFT__BLOCK_KEPT);
+        weft__arena_take(sizeof *q + (size_t)groups * sizeof *q->groups + size, WEFT__BLOCK_HELD);
     if (!q)
         return -ENOMEM;
     *q = (struct weft__request){ .fn = task->fn,
@@ -362,17 +362,29 @@ void weft__proc_ring(weft__process_id id)
     weft__sys_futex_wake_shared(&weft__proc(id)->bell, 1);
 }
 
-static void free_slot(weft__process_id id)
+static void *take_out(void **block)
+{
+    void *was = load_acquire(block);
+    if (was) {
+        weft__arena_owner_set(was, WEFT__BLOCK_HELD, weft__me);
+        shared_store(block, NULL);
+    }
+    return was;
+}
+
+void weft__proc_give(void **block)
+{
+    void *was = take_out(block);
+    if (was)
+        weft__arena_give(was);
+}
+
+void weft__proc_free(weft__process_id id)
 {
     struct weft__proc *task = weft__proc(id);
-    void *request = shared_exchange(&task->request, (struct weft__request *)NULL);
-    void *job = shared_exchange(&task->job, (void *)NULL);
-    if (request)
-        weft__arena_give(request);
-    if (job)
-        weft__arena_give(job);
+    weft__proc_give(&task->request);
+    weft__proc_give(&task->job);
     shared_store(&task->start, WEFT__PROC_NONE); /* before the next one takes it: the reaper looks */
-    shared_store(&task->parent, 0);
     weft__process_set(id, WEFT__SLOT_FREE);
 }
 
@@ -383,7 +395,7 @@ void weft__proc_let_go(weft__process_id id, uint32_t who)
                                              : shared_and(&task->keep, ~(uint32_t)WEFT__PROC_KEPT);
     if (who == WEFT__PROC_OVER ? !(before & WEFT__PROC_KEPT)
                                : before == (WEFT__PROC_KEPT | WEFT__PROC_OVER))
-        free_slot(id);
+        weft__proc_free(id);
 }
 
 /* -- the kind -------------------------------------------------------------------------------------------- */
@@ -393,7 +405,7 @@ static void cancel(uint32_t id)
     struct weft__proc *task = weft__proc(id);
     if (!id || weft__process_is_dead(id) || load_acquire(&task->cancelled) == id)
         return;
-    store_relaxed(&task->cancelled_at, weft__sys_now());
+    shared_store(&task->cancelled_at, weft__sys_now());
     shared_store(&task->cancelled, id);
     weft__proc_ring(id);
     weft__reaper_ring(); /* for the signals that follow */
@@ -420,10 +432,12 @@ static weft__process_id take_slot(struct weft__task *task, const struct weft_pro
         return 0;
     struct weft__proc *slot = weft__proc(id);
     *slot = (struct weft__proc){ .parent = weft__me, .keep = WEFT__PROC_KEPT, .detached = detached };
+    weft__shared_point();
     slot->term_after = p ? p->term_after : 0;
     slot->kill_after = p ? p->kill_after : 0;
     slot->job = task->job;
     weft__task_name_copy(task, slot->name, sizeof slot->name);
+    weft__shared_point();
     return id;
 }
 
@@ -445,7 +459,7 @@ static int start(struct weft__task *task, unsigned flags, const struct weft_spaw
         return weft__failed(-EAGAIN, "spawn a process: there are %d", WEFT__PROCESSES - 1);
     }
     struct weft__proc *slot = weft__proc(id);
-    slot->request = request;
+    shared_store(&slot->request, (void *)request);
     store_release(&task->remote, id);
     weft__spin_lock(&spin);
     if (!detached) {
@@ -459,6 +473,9 @@ static int start(struct weft__task *task, unsigned flags, const struct weft_spaw
     struct weft__calm calm = weft__calm_begin(self);
     add_relaxed(&weft__rt.outside_waits, 1); /* until its end has been told */
     ask_begin(&ask, self);
+    weft__arena_owner_set(request, WEFT__BLOCK_KEPT, 0); /* the slot's, like the job */
+    if (task->job)
+        weft__arena_owner_set(task->job, WEFT__BLOCK_KEPT, 0);
     shared_store(&slot->start, WEFT__PROC_ASKED);
     weft__reaper_ring();
     r = ask_wait(&ask, self); /* when it was 0, task and slot may be gone */
@@ -499,8 +516,7 @@ static void finish(struct weft__task *task)
                                                      : slot->how;
     task->signal = slot->end == WEFT__PROC_EXITED ? 0 : (uint8_t)slot->how;
     task->core = slot->core;
-    if (shared_exchange(&slot->job, (void *)NULL)) /* the record's from here on */
-        weft__arena_owner_set(task->job, WEFT__BLOCK_HELD, weft__me);
+    take_out(&slot->job); /* the record's from here on */
     weft__proc_let_go(id, WEFT__PROC_KEPT);
     weft__remote_ended(task, result);
     __atomic_fetch_sub(&weft__rt.outside_waits, 1, __ATOMIC_RELAXED);

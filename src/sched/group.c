@@ -460,7 +460,7 @@ static noinline int spawn_record(weft_group *group, struct weft__task *self, uns
         weft__task_name_set(task, more->name);
     if (size) {
         task->job = task->arg =
-            remote ? weft__arena_take(size, WEFT__BLOCK_KEPT) : weft__alloc(size, 16);
+            remote ? weft__arena_take(size, WEFT__BLOCK_HELD) : weft__alloc(size, 16);
         task->job_size = (uint32_t)size;
         if (!task->job) {
             free_record(task);

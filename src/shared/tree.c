@@ -104,7 +104,8 @@ weft__process_id weft__process_take(void)
         id = (id & ~(uint32_t)(WEFT__PROCESSES - 1)) | i;
         if (id == i) /* the generations begin anew: 0 is none of them */
             id += 1u << WEFT__SLOT_BITS;
-        if (!shared_swap(&process->state, &state, (uint64_t)id << 32 | WEFT__SLOT_TAKEN))
+        uint32_t by = (weft__me & (WEFT__PROCESSES - 1)) << 8;
+        if (!shared_swap(&process->state, &state, (uint64_t)id << 32 | by | WEFT__SLOT_TAKEN))
             continue;
         uint32_t met = load_relaxed(&weft__tree->processes);
         while (met <= i && !shared_swap(&weft__tree->processes, &met, i + 1))

@@ -31,7 +31,7 @@ enum weft__process_phase {
 };
 
 struct weft__process {
-    uint64_t state;    /* id << 32 | phase: changes together */
+    uint64_t state;    /* id << 32 | slot of who takes it << 8 | phase: changes together */
     uint64_t proc[31]; /* proc/'s: exit record, parent, what it is to do */
 } __attribute__((aligned(256)));
 
@@ -66,6 +66,12 @@ void weft__process_died(weft__process_id id);
 static inline struct weft__process *weft__process(weft__process_id id)
 {
     return &weft__tree->process[id & (WEFT__PROCESSES - 1)];
+}
+
+/* Taken by `by`, which has not set its phase since. */
+static inline bool weft__process_is_taken(uint64_t state, weft__process_id by)
+{
+    return (uint32_t)state == ((by & (WEFT__PROCESSES - 1)) << 8 | WEFT__SLOT_TAKEN);
 }
 
 static inline enum weft__process_phase weft__process_phase(weft__process_id id)
