@@ -15,10 +15,18 @@ static struct objects {
     weft_event event;
     weft_barrier barrier;
     weft_once once;
+    weft_queue queue;
+    int left; /* a condition's waits that have ended */
+    struct visit {
+        const struct row *row;
+        weft_deadline deadline;
+        int result;
+        unsigned kind;
+        bool waits; /* of a process task: in the table's words */
+        struct objects *objects;
+    } visits[CROWD];
 } here, *o;
 static unsigned flags; /* WEFT_SHARED, and they lie in the arena */
-static int left;       /* a condition's waits that have ended */
-static weft_queue queue;
 static weft_group runner; /* of once's function and of the task that is joined; both wait for the event */
 static weft_task joined;
 
@@ -124,7 +132,7 @@ static void cond_init(int waiters)
 }
 static void cond_open(int waiters)
 {
-    for (int before = LOAD(left); LOAD(left) < before + waiters; weft_yield())
+    for (int before = LOAD(o->left); LOAD(o->left) < before + waiters; weft_yield())
         weft_cond_broadcast(&o->cond);
 }
 static int cond_wait(weft_deadline deadline)
@@ -132,7 +140,7 @@ static int cond_wait(weft_deadline deadline)
     int r;
     weft_with_lock(&o->lock)
         r = weft_cond_wait(&o->cond, &o->lock, deadline);
-    ADD(left, 1);
+    ADD(o->left, 1);
     return r;
 }
 static int cond_rlock_wait(weft_deadline deadline)
@@ -142,7 +150,7 @@ static int cond_rlock_wait(weft_deadline deadline)
         weft_with_rlock(&o->rlock)
             r = weft_cond_wait_rlock(&o->cond, &o->rlock, deadline);
     CHECK(!weft_rlock_is_held(&o->rlock));
-    ADD(left, 1);
+    ADD(o->left, 1);
     return r;
 }
 static void cond_fini(void)
@@ -268,38 +276,45 @@ static void once_fini(void)
 static void hand_over_init(int waiters)
 {
     (void)waiters;
-    CHECK_OK(weft_queue_init(&queue, NULL, 0, sizeof(int), 0));
+    CHECK_OK(weft_queue_init(&o->queue, NULL, 0, sizeof(int), 0));
 }
 static void fifo_init(int waiters)
 {
     static int slot;
     (void)waiters;
-    CHECK_OK(weft_queue_init(&queue, &slot, 1, sizeof slot, WEFT_FIFO));
+    CHECK_OK(weft_queue_init(&o->queue, flags ? NULL : &slot, 1, sizeof slot, WEFT_FIFO | flags));
 }
 static void lifo_init(int waiters)
 {
     static int slot;
     (void)waiters;
-    CHECK_OK(weft_queue_init(&queue, &slot, 1, sizeof slot, WEFT_LIFO));
+    CHECK_OK(weft_queue_init(&o->queue, &slot, 1, sizeof slot, WEFT_LIFO));
 }
 static void priority_init(int waiters)
 {
     static _Alignas(8) char slot[WEFT_PRIORITY_SLOT(sizeof(int))];
     (void)waiters;
-    CHECK_OK(weft_queue_init(&queue, slot, 1, sizeof(int), WEFT_PRIORITY));
+    CHECK_OK(weft_queue_init(&o->queue, slot, 1, sizeof(int), WEFT_PRIORITY));
 }
 static void unbounded_init(int waiters)
 {
     (void)waiters;
-    CHECK_OK(weft_queue_init(&queue, NULL, WEFT_UNBOUNDED, sizeof(int), 0));
+    CHECK_OK(weft_queue_init(&o->queue, NULL, WEFT_UNBOUNDED, sizeof(int), 0));
+}
+static void acked_init(int waiters)
+{
+    if (flags)
+        CHECK_OK(weft_queue_init(&o->queue, NULL, 1, sizeof(int), WEFT_ACK | flags));
+    else
+        unbounded_init(waiters);
 }
 static int put_wait(weft_deadline deadline)
 {
-    return weft_queue_put(&queue, &(int){ 7 }, sizeof(int), deadline);
+    return weft_queue_put(&o->queue, &(int){ 7 }, sizeof(int), deadline);
 }
 static int get_wait(weft_deadline deadline)
 {
-    int value = 0, r = weft_queue_get(&queue, &value, sizeof value, deadline);
+    int value = 0, r = weft_queue_get(&o->queue, &value, sizeof value, deadline);
     CHECK_EQ(value, r == 1 ? 7 : 0);
     return r == 1 ? 0 : r;
 }
@@ -319,31 +334,31 @@ static void queue_puts(int waiters)
 }
 static int queue_join_wait(weft_deadline deadline)
 {
-    return weft_queue_join(&queue, deadline);
+    return weft_queue_join(&o->queue, deadline);
 }
 static void queue_done(int waiters)
 {
     (void)waiters;
     queue_gets(1);
-    CHECK_EQ(weft_queue_task_done(&queue), 0);
+    CHECK_EQ(weft_queue_task_done(&o->queue), 0);
 }
 static void queue_fini(void)
 {
-    weft_queue_fini(&queue);
+    weft_queue_fini(&o->queue);
 }
 
 static void select_init(int waiters)
 {
     event_init(waiters);
-    hand_over_init(waiters);
+    fifo_init(waiters);
     lock_init(waiters);
     lock_shut();
 }
 static int select_wait(weft_deadline deadline)
 {
     int value;
-    struct weft_case on[] = { weft_on_get(&queue, &value, sizeof value), weft_on_event(&o->event),
-                              weft_on_lock(&o->lock) };
+    struct weft_case on[] = { weft_on_get(&o->queue, &value, sizeof value),
+                              weft_on_event(&o->event), weft_on_lock(&o->lock) };
     int r = weft_select(on, 3, deadline);
     CHECK(r < 0 || r == 1);
     return r < 0 ? r : 0;
@@ -411,12 +426,14 @@ static const struct row {
     { "event", "event", event_init, event_shut, event_open, event_wait, event_fini, true },
     { "barrier", "barrier", barrier_init, nothing, barrier_open, barrier_wait, barrier_fini, false },
     { "once", "once", once_init, once_shut, once_open, once_wait, once_fini, false },
+    { "queue get, fifo", "get", fifo_init, nothing, queue_puts, get_wait, queue_fini, false },
+    { "queue put, fifo", "put", fifo_init, queue_shut, queue_gets, put_wait, queue_fini, false },
+    { "queue join", "queue", acked_init, queue_shut, queue_done, queue_join_wait, queue_fini, true },
+    { "select", "select", select_init, event_shut, event_open, select_wait, select_fini, true },
     { "queue get, hand-over", "get", hand_over_init, nothing, queue_puts, get_wait, queue_fini,
       false },
     { "queue put, hand-over", "put", hand_over_init, nothing, queue_gets, put_wait, queue_fini,
       false },
-    { "queue get, fifo", "get", fifo_init, nothing, queue_puts, get_wait, queue_fini, false },
-    { "queue put, fifo", "put", fifo_init, queue_shut, queue_gets, put_wait, queue_fini, false },
     { "queue get, lifo", "get", lifo_init, nothing, queue_puts, get_wait, queue_fini, false },
     { "queue put, lifo", "put", lifo_init, queue_shut, queue_gets, put_wait, queue_fini, false },
     { "queue get, priority", "get", priority_init, nothing, queue_puts, get_wait, queue_fini, false },
@@ -424,15 +441,17 @@ static const struct row {
       false },
     { "queue get, unbounded", "get", unbounded_init, nothing, queue_puts, get_wait, queue_fini,
       false },
-    { "queue join", "queue", unbounded_init, queue_shut, queue_done, queue_join_wait, queue_fini,
-      true },
-    { "select", "select", select_init, event_shut, event_open, select_wait, select_fini, true },
     { "task join", "join", join_init, nothing, event_open, join_wait, join_fini, false },
     { "group wait", "group", group_init_, nothing, event_open, group_wait, event_fini, false },
 };
-enum { SHARED_ROWS = 10, ALL_ROWS = sizeof rows / sizeof *rows }; /* the first ones can be shared */
+enum { SHARED_ROWS = 14, ALL_ROWS = sizeof rows / sizeof *rows }; /* the first ones can be shared */
 
-/* Each twice, private and shared; a seed knows of private ones only. */
+/* Each twice, private and shared; a seed knows of private ones only, a process of shared ones. */
+static int first_form(const struct test *t)
+{
+    return t->kind == WEFT_PROCESS;
+}
+
 static int forms(const struct test *t)
 {
     return t->seed ? 1 : 2;
@@ -455,145 +474,32 @@ static void next_row(const struct row **row, int form)
 #define ROWS(row, form)                                                                         \
     for (const struct row *row = first_row(form); row < rows + (form ? SHARED_ROWS : ALL_ROWS); \
          next_row(&row, form))
-#define EACH(row)                               \
-    for (int form = 0; form < forms(t); form++) \
+#define EACH(row)                                           \
+    if (t->kind == WEFT_PROCESS)                            \
+        PROCESSES();                                        \
+    for (int form = first_form(t); form < forms(t); form++) \
     ROWS(row, form)
 
-struct visit {
-    const struct row *row;
-    weft_deadline deadline;
-    int result;
-};
+/* A visit lies with the objects, so that a process can tell of it. */
+static struct visit *visitor(int i, const struct row *row, weft_deadline deadline)
+{
+    o->visits[i] = (struct visit){ .row = row, .deadline = deadline, .result = 77, .objects = o };
+    return &o->visits[i];
+}
 
 static int visit(void *arg)
 {
     struct visit *v = arg;
+    if (o != v->objects) /* in a process: they are where the test has them */
+        o = v->objects;
     STORE(v->result, v->row->wait(v->deadline));
     return 0;
 }
 
-static weft_task start(weft_group *g, unsigned kind, struct visit *v)
-{
-    weft_task task;
-    struct weft_spawn more = { .size = sizeof more, .task = &task };
-    CHECK_EQ(weft_group_spawn_with(g, kind, visit, v, &more), 0);
-    return task;
-}
-
-#define CHECK_RESULT(row, v, expected)                                  \
-    do {                                                                \
-        if ((v).result != (expected))                                   \
-            FAIL("%s: %d, not %s", (row)->name, (v).result, #expected); \
-    } while (0)
-
-/* One visit by a task of its own; the table's words for a waiter hold meanwhile. */
-static void check_visit(const struct row *row, unsigned kind, weft_deadline deadline, int expected)
-{
-    struct visit v = { row, deadline, 77 };
-    weft_group g;
-    CHECK_OK(weft_group_init(&g, 0));
-    start(&g, kind, &v);
-    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
-    CHECK_RESULT(row, v, expected);
-    weft_group_fini(&g);
-}
-
-TEST_EACH_KIND(what_cannot_be_had_ends_at_its_deadline)
-{
-    EACH(row)
-    {
-        row->init(1);
-        if (row->passes) {
-            check_visit(row, t->kind, weft_at_once(), 0);
-            check_visit(row, t->kind, weft_never(), 0);
-        }
-        row->shut();
-        check_visit(row, t->kind, weft_at_once(), -ETIMEDOUT);
-        check_visit(row, t->kind, weft_after(50 * WEFT_US), -ETIMEDOUT);
-        check_visit(row, t->kind, weft_at(weft_time_add(weft_now(), 50 * WEFT_US)), -ETIMEDOUT);
-        struct visit v = { row, weft_never(), 77 };
-        weft_group g;
-        CHECK_OK(weft_group_init(&g, 0));
-        start(&g, t->kind, &v);
-        row->open(1);
-        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
-        CHECK_RESULT(row, v, 0);
-        row->fini();
-        row->fini(); /* zeroed memory is fine */
-        weft_group_fini(&g);
-    }
-}
-
 static int visit_bounded(void *arg)
 {
-    struct visit *v = arg;
-    CHECK_EQ(weft_within(weft_after(50 * WEFT_US), visit, v), 0);
+    CHECK_EQ(weft_within(weft_after(50 * WEFT_US), visit, arg), 0);
     return 0;
-}
-
-TEST_EACH_KIND(a_bound_around_it_ends_a_wait)
-{
-    EACH(row)
-    {
-        struct visit v = { row, weft_never(), 77 };
-        weft_group g;
-        row->init(1);
-        row->shut();
-        CHECK_OK(weft_group_init(&g, 0));
-        CHECK_EQ(weft_group_spawn(&g, t->kind, visit_bounded, &v), 0);
-        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
-        CHECK_RESULT(row, v, -ETIMEDOUT);
-        if (row->open != cond_open && row->open != barrier_open)
-            row->open(0);
-        row->fini();
-        weft_group_fini(&g);
-    }
-}
-
-TEST_EACH_KIND(a_cancel_ends_a_wait_and_takes_nothing)
-{
-    EACH(row)
-    {
-        struct visit v = { row, weft_never(), 77 }, next = v;
-        weft_group g;
-        row->init(1);
-        row->shut();
-        CHECK_OK(weft_group_init(&g, 0));
-        weft_task task = start(&g, t->kind, &v);
-        UNTIL(waits_for(task, row->state));
-        CHECK_EQ(weft_task_cancel(task), 0);
-        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
-        CHECK_RESULT(row, v, -ECANCELED);
-        start(&g, t->kind, &next);
-        row->open(1);
-        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
-        CHECK_RESULT(row, next, 0);
-        row->fini();
-        weft_group_fini(&g);
-    }
-}
-
-TEST_EACH_KIND(who_has_left_takes_no_wake_up_from_others)
-{
-    EACH(row)
-    {
-        struct visit v = { row, weft_after(WEFT_MS), 77 }, next = { row, weft_never(), 77 };
-        weft_group g;
-        row->init(1);
-        row->shut();
-        CHECK_OK(weft_group_init(&g, 0));
-        start(&g, t->kind, &v);
-        while (LOAD(v.result) == 77) /* asleep, so that virtual time goes on */
-            CHECK_OK(weft_sleep(weft_after(WEFT_MS)));
-        weft_task task = start(&g, WEFT_THREAD, &next);
-        UNTIL(waits_for(task, row->state));
-        row->open(1);
-        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
-        CHECK_RESULT(row, v, -ETIMEDOUT);
-        CHECK_RESULT(row, next, 0);
-        row->fini();
-        weft_group_fini(&g);
-    }
 }
 
 static int visit_cancelled(void *arg)
@@ -602,19 +508,159 @@ static int visit_cancelled(void *arg)
     return visit(arg);
 }
 
-TEST_EACH_KIND(who_is_cancelled_waits_for_nothing)
+/* What a process task waits for is known in its process only. */
+static struct told {
+    weft_task task;
+    struct visit *visit;
+} told;
+
+static int tell_state(void *arg)
+{
+    struct visit *v = told.visit;
+    do
+        STORE(v->waits, waits_for(told.task, v->row->state));
+    while (LOAD(v->result) == 77 && weft_sleep(weft_after(200 * WEFT_US)) == 0);
+    return arg != NULL;
+}
+
+static int visit_and_tell(void *arg)
+{
+    weft_group g;
+    told = (struct told){ weft_task_self(), arg };
+    CHECK_OK(weft_group_init(&g, WEFT_KEEP_GOING));
+    CHECK_EQ(weft_group_spawn(&g, WEFT_THREAD, tell_state, NULL), 0);
+    visit(arg);
+    int r = weft_group_wait(&g, weft_never());
+    CHECK(r == 0 || r == -ECANCELED);
+    return 0;
+}
+
+static weft_task start(weft_group *g, unsigned kind, weft_fn *fn, struct visit *v)
+{
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    v->kind = kind;
+    CHECK_EQ(weft_group_spawn_with(g, kind, fn, v, &more), 0);
+    return task;
+}
+
+static void until_asleep(weft_task task, const struct visit *v)
+{
+    UNTIL(v->kind == WEFT_PROCESS ? LOAD(v->waits) : waits_for(task, v->row->state));
+}
+
+#define CHECK_RESULT(v, expected)                                           \
+    do {                                                                    \
+        if ((v)->result != (expected))                                      \
+            FAIL("%s: %d, not %s", (v)->row->name, (v)->result, #expected); \
+    } while (0)
+
+/* One visit by a task of its own; the table's words for a waiter hold meanwhile. */
+static void check_visit(const struct row *row, unsigned kind, weft_fn *fn, weft_deadline deadline,
+                        int expected)
+{
+    struct visit *v = visitor(0, row, deadline);
+    weft_group g;
+    CHECK_OK(weft_group_init(&g, 0));
+    start(&g, kind, fn, v);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_RESULT(v, expected);
+    weft_group_fini(&g);
+}
+
+TEST_EACH_KIND_OF_ALL(what_cannot_be_had_ends_at_its_deadline)
 {
     EACH(row)
     {
-        struct visit v = { row, weft_never(), 77 };
+        row->init(1);
+        if (row->passes) {
+            check_visit(row, t->kind, visit, weft_at_once(), 0);
+            check_visit(row, t->kind, visit, weft_never(), 0);
+        }
+        row->shut();
+        check_visit(row, t->kind, visit, weft_at_once(), -ETIMEDOUT);
+        check_visit(row, t->kind, visit, weft_after(50 * WEFT_US), -ETIMEDOUT);
+        check_visit(row, t->kind, visit, weft_at(weft_time_add(weft_now(), 50 * WEFT_US)),
+                    -ETIMEDOUT);
+        struct visit *v = visitor(0, row, weft_never());
+        weft_group g;
+        CHECK_OK(weft_group_init(&g, 0));
+        start(&g, t->kind, visit, v);
+        row->open(1);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(v, 0);
+        row->fini();
+        row->fini(); /* zeroed memory is fine */
+        weft_group_fini(&g);
+    }
+}
+
+TEST_EACH_KIND_OF_ALL(a_bound_around_it_ends_a_wait)
+{
+    EACH(row)
+    {
+        row->init(1);
+        row->shut();
+        check_visit(row, t->kind, visit_bounded, weft_never(), -ETIMEDOUT);
+        if (row->open != cond_open && row->open != barrier_open)
+            row->open(0);
+        row->fini();
+    }
+}
+
+TEST_EACH_KIND_OF_ALL(a_cancel_ends_a_wait_and_takes_nothing)
+{
+    EACH(row)
+    {
+        struct visit *v = visitor(0, row, weft_never()), *next = visitor(1, row, weft_never());
         weft_group g;
         row->init(1);
+        row->shut();
         CHECK_OK(weft_group_init(&g, 0));
-        CHECK_EQ(weft_group_spawn(&g, t->kind, visit_cancelled, &v), 0);
+        weft_task task = start(&g, t->kind, t->kind == WEFT_PROCESS ? visit_and_tell : visit, v);
+        until_asleep(task, v);
+        CHECK_EQ(weft_task_cancel(task), 0);
         CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
-        CHECK_RESULT(row, v, -ECANCELED);
+        CHECK_RESULT(v, -ECANCELED);
+        start(&g, t->kind, visit, next);
+        row->open(1);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(next, 0);
         row->fini();
         weft_group_fini(&g);
+    }
+}
+
+TEST_EACH_KIND_OF_ALL(who_has_left_takes_no_wake_up_from_others)
+{
+    EACH(row)
+    {
+        struct visit *v = visitor(0, row, weft_after(WEFT_MS)),
+                     *next = visitor(1, row, weft_never());
+        weft_group g;
+        row->init(1);
+        row->shut();
+        CHECK_OK(weft_group_init(&g, 0));
+        start(&g, t->kind, visit, v);
+        while (LOAD(v->result) == 77) /* asleep, so that virtual time goes on */
+            CHECK_OK(weft_sleep(weft_after(WEFT_MS)));
+        until_asleep(start(&g, WEFT_THREAD, visit, next), next);
+        row->open(1);
+        CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+        CHECK_RESULT(v, -ETIMEDOUT);
+        CHECK_RESULT(next, 0);
+        row->fini();
+        weft_group_fini(&g);
+    }
+}
+
+TEST_EACH_KIND_OF_ALL(who_is_cancelled_waits_for_nothing)
+{
+    EACH(row)
+    {
+        row->init(1);
+        check_visit(row, t->kind, visit_cancelled, weft_never(), -ECANCELED);
+        row->fini();
     }
 }
 
@@ -624,25 +670,32 @@ static void *visit_foreign(void *arg)
     return NULL;
 }
 
-TEST_EACH_KIND(waiters_of_all_kinds_are_served)
+/* Threads beside those of the kind; beside processes coroutines too. */
+static unsigned kind_of(int i, unsigned kind)
+{
+    return i % 3 == 0 ? WEFT_THREAD : i % 3 == 1 && kind == WEFT_PROCESS ? WEFT_COROUTINE : kind;
+}
+
+TEST_EACH_KIND_OF_ALL(waiters_of_all_kinds_are_served)
 {
     EACH(row)
     {
-        struct visit v[CROWD];
         weft_group g;
         row->init(CROWD);
         row->shut();
         CHECK_OK(weft_group_init(&g, 0));
         for (int i = 0; i < CROWD; i++) {
-            v[i] = (struct visit){ row, i % 2 ? weft_never() : weft_after(100 * WEFT_SEC), 77 };
-            weft_task task = start(&g, i % 3 ? t->kind : WEFT_THREAD, &v[i]);
+            struct visit *v = visitor(i, row, i % 2 ? weft_never() : weft_after(100 * WEFT_SEC));
+            unsigned kind = kind_of(i, t->kind);
+            bool tells = kind == WEFT_PROCESS && i % 4 == 3;
+            weft_task task = start(&g, kind, tells ? visit_and_tell : visit, v);
             if (i % 4 == 3)
-                UNTIL(waits_for(task, row->state));
+                until_asleep(task, v);
         }
         row->open(CROWD);
         CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
         for (int i = 0; i < CROWD; i++)
-            CHECK_RESULT(row, v[i], 0);
+            CHECK_RESULT(&o->visits[i], 0);
         row->fini();
         weft_group_fini(&g);
     }
@@ -652,25 +705,24 @@ TEST_REAL(foreign_threads_wait_beside_coroutines, "threads that weft did not sta
 {
     EACH(row)
     {
-        struct visit v[4];
         pthread_t threads[2];
         weft_group g;
         row->init(4);
         row->shut();
         CHECK_OK(weft_group_init(&g, 0));
         for (int i = 0; i < 4; i++) {
-            v[i] = (struct visit){ row, weft_never(), 77 };
+            struct visit *v = visitor(i, row, weft_never());
             if (i < 2)
-                CHECK_EQ(pthread_create(&threads[i], NULL, visit_foreign, &v[i]), 0);
+                CHECK_EQ(pthread_create(&threads[i], NULL, visit_foreign, v), 0);
             else
-                start(&g, WEFT_COROUTINE, &v[i]);
+                start(&g, WEFT_COROUTINE, visit, v);
         }
         row->open(4);
         for (int i = 0; i < 2; i++)
             CHECK_EQ(pthread_join(threads[i], NULL), 0);
         CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
         for (int i = 0; i < 4; i++)
-            CHECK_RESULT(row, v[i], 0);
+            CHECK_RESULT(&o->visits[i], 0);
         row->fini();
         weft_group_fini(&g);
     }
@@ -681,13 +733,11 @@ static unsigned bug_kind;
 static void fini_under_a_waiter(void *arg)
 {
     const struct row *row = arg;
-    struct visit v = { row, weft_never(), 77 };
     weft_group g;
     row->init(1);
     row->shut();
     CHECK_OK(weft_group_init(&g, 0));
-    weft_task task = start(&g, bug_kind, &v);
-    UNTIL(waits_for(task, row->state));
+    until_asleep(start(&g, bug_kind, visit, visitor(0, row, weft_never())), &o->visits[0]);
     row->fini();
 }
 

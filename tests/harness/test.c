@@ -464,7 +464,8 @@ static int each_run(run_fn *fn, void *arg)
 static int list_one(const struct run *run, void *arg)
 {
     (void)arg;
-    printf("%s\t%s\n", run->name, run->c->real ? run->c->real : "");
+    const char *real = run->c->real || !run->kind ? run->c->real : run->kind->real;
+    printf("%s\t%s\n", run->name, real ? real : "");
     return 0;
 }
 

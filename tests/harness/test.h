@@ -37,11 +37,17 @@ struct test {
     char dir[64];
 };
 
-/* One more kind for TEST_EACH_KIND is one more line here. */
-#define T_KINDS                      \
-    { "coroutine", WEFT_COROUTINE }, \
-    {                                \
-        "thread", WEFT_THREAD        \
+/* One more kind for TEST_EACH_KIND is one more line here. TEST_EACH_KIND_OF_ALL: process tasks too, whose
+ * parties share with the test what lies in the arena, and nothing that is stored after the first of them. */
+#define T_KINDS                            \
+    { "coroutine", WEFT_COROUTINE, NULL }, \
+    {                                      \
+        "thread", WEFT_THREAD, NULL        \
+    }
+#define T_ALL_KINDS                          \
+    T_KINDS,                                 \
+    {                                        \
+        "process", WEFT_PROCESS, "processes" \
     }
 
 /* TEST_REAL: needs the real kernel or real time, so it stays outside the seeded form. */
@@ -49,8 +55,9 @@ struct test {
 #define TEST_REAL(fn, reason)               T_DEFINE(fn, reason, NULL, 20)
 #define TEST_LONG(fn, seconds)              T_DEFINE(fn, NULL, NULL, seconds)
 #define TEST_REAL_LONG(fn, reason, seconds) T_DEFINE(fn, reason, NULL, seconds)
-#define TEST_EACH_KIND(fn)                  T_EACH_KIND(fn, NULL)
-#define TEST_EACH_KIND_REAL(fn, reason)     T_EACH_KIND(fn, reason)
+#define TEST_EACH_KIND(fn)                  T_EACH_KIND(fn, NULL, T_KINDS)
+#define TEST_EACH_KIND_OF_ALL(fn)           T_EACH_KIND(fn, NULL, T_ALL_KINDS)
+#define TEST_EACH_KIND_REAL(fn, reason)     T_EACH_KIND(fn, reason, T_KINDS)
 
 #define CHECK(x) ((x) ? (void)0 : t_fail(__FILE__, __LINE__, "CHECK(%s)", #x))
 
@@ -113,6 +120,7 @@ bool t_has_epoll(void);
 struct t_kind {
     const char *name;
     unsigned kind;
+    const char *real; /* why none of this kind can run under a seed, or NULL */
 };
 
 struct t_case {
@@ -139,8 +147,8 @@ void t_check_mem(const char *file, int line, const char *what_a, const char *wha
 
 #define T_DEFINE(fn, real, kinds, seconds) T_DEFINE_N(fn, real, kinds, 0, seconds)
 
-#define T_EACH_KIND(fn, real)                                \
-    static const struct t_kind t_kinds_##fn[] = { T_KINDS }; \
+#define T_EACH_KIND(fn, real, ...)                               \
+    static const struct t_kind t_kinds_##fn[] = { __VA_ARGS__ }; \
     T_DEFINE_N(fn, real, t_kinds_##fn, sizeof t_kinds_##fn / sizeof *t_kinds_##fn, 20)
 
 #define T_DEFINE_N(fn, real, kinds, n, seconds)                                                  \
