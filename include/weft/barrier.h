@@ -46,7 +46,9 @@ typedef struct weft_barrier { /* private; 96 bytes */
 WEFT_API int weft_barrier_init(weft_barrier *barrier, uint32_t parties, weft_fn *action, void *arg,
                                unsigned flags);
 
-/* Wait until all have come. Then the barrier is as new, for the next round.
+/* Wait until all have come. Then the barrier is as new, for the next round. A process that dies in here breaks
+ * a shared one. One that dies before it comes is not missed, since nobody knows that it would have come: give a
+ * deadline, or let who joins its task (-EOWNERDEAD) call weft_barrier_abort.
  * Returns   the caller's number in the order of coming, 0 to parties - 1; whoever gets parties - 1 came
  *           last and has run the action. -EPIPE: the barrier is broken, or breaks meanwhile.
  *           -ETIMEDOUT, -ECANCELED: the caller gives up and has broken it, even where it was cancelled

@@ -16,7 +16,7 @@ static struct objects {
     weft_barrier barrier;
     weft_once once;
     weft_queue queue;
-    int left; /* a condition's waits that have ended */
+    int turn, left; /* what a condition's waiters wait for; how many of their waits have ended */
     struct visit {
         const struct row *row;
         weft_deadline deadline;
@@ -132,23 +132,27 @@ static void cond_init(int waiters)
 }
 static void cond_open(int waiters)
 {
-    for (int before = LOAD(o->left); LOAD(o->left) < before + waiters; weft_yield())
+    for (int before = LOAD(o->left); LOAD(o->left) < before + waiters; weft_yield()) {
+        ADD(o->turn, 1);
         weft_cond_broadcast(&o->cond);
+    }
 }
 static int cond_wait(weft_deadline deadline)
 {
-    int r;
+    int r = 0, before = LOAD(o->turn); /* a shared one wakes without a signal when a process ends */
     weft_with_lock(&o->lock)
-        r = weft_cond_wait(&o->cond, &o->lock, deadline);
+        while (r == 0 && LOAD(o->turn) == before)
+            r = weft_cond_wait(&o->cond, &o->lock, deadline);
     ADD(o->left, 1);
     return r;
 }
 static int cond_rlock_wait(weft_deadline deadline)
 {
-    int r;
+    int r = 0, before = LOAD(o->turn);
     weft_with_rlock(&o->rlock)
         weft_with_rlock(&o->rlock)
-            r = weft_cond_wait_rlock(&o->cond, &o->rlock, deadline);
+            while (r == 0 && LOAD(o->turn) == before)
+                r = weft_cond_wait_rlock(&o->cond, &o->rlock, deadline);
     CHECK(!weft_rlock_is_held(&o->rlock));
     ADD(o->left, 1);
     return r;

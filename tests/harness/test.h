@@ -51,13 +51,14 @@ struct test {
     }
 
 /* TEST_REAL: needs the real kernel or real time, so it stays outside the seeded form. */
-#define TEST(fn)                            T_DEFINE(fn, NULL, NULL, 20)
-#define TEST_REAL(fn, reason)               T_DEFINE(fn, reason, NULL, 20)
-#define TEST_LONG(fn, seconds)              T_DEFINE(fn, NULL, NULL, seconds)
-#define TEST_REAL_LONG(fn, reason, seconds) T_DEFINE(fn, reason, NULL, seconds)
-#define TEST_EACH_KIND(fn)                  T_EACH_KIND(fn, NULL, T_KINDS)
-#define TEST_EACH_KIND_OF_ALL(fn)           T_EACH_KIND(fn, NULL, T_ALL_KINDS)
-#define TEST_EACH_KIND_REAL(fn, reason)     T_EACH_KIND(fn, reason, T_KINDS)
+#define TEST(fn)                               T_DEFINE(fn, NULL, NULL, 20)
+#define TEST_REAL(fn, reason)                  T_DEFINE(fn, reason, NULL, 20)
+#define TEST_LONG(fn, seconds)                 T_DEFINE(fn, NULL, NULL, seconds)
+#define TEST_REAL_LONG(fn, reason, seconds)    T_DEFINE(fn, reason, NULL, seconds)
+#define TEST_EACH_KIND(fn)                     T_EACH_KIND(fn, NULL, T_KINDS)
+#define TEST_EACH_KIND_OF_ALL(fn)              T_EACH_KIND(fn, NULL, T_ALL_KINDS)
+#define TEST_EACH_KIND_REAL(fn, reason)        T_EACH_KIND(fn, reason, T_KINDS)
+#define TEST_EACH_KIND_OF_ALL_REAL(fn, reason) T_EACH_KIND(fn, reason, T_ALL_KINDS)
 
 #define CHECK(x) ((x) ? (void)0 : t_fail(__FILE__, __LINE__, "CHECK(%s)", #x))
 
