@@ -9,7 +9,7 @@ packages() {
         build) echo gcc g++ libc6-dev make meson ninja-build pkg-config python3 git scdoc \
                     libc-ares-dev libmsgpack-dev libssl-dev ;;
         test)  echo binutils clang "$(clang_runtime)" clang-format curl dnsmasq-base gdb netbase \
-                    netcat-openbsd openssl spin wrk chromium ;;
+                    netcat-openbsd openssl procps spin wrk chromium ;;
         more)  echo clang-tidy valgrind mandoc \
                     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
         bench) echo golang-go libboost-fiber-dev libst-dev libtbb-dev libomp-dev libpth-dev \

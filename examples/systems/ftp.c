@@ -1,12 +1,11 @@
 /* ftp - the files of a folder, for many at once: a server, and a client with a menu.
  *
- *     make example ftp                               serves examples/www; or ARGS="serve ADDRESS FOLDER thread"
+ *     make example ftp                               serves examples/www; or ARGS="serve ADDRESS FOLDER process"
  *     make example ftp ARGS="to 127.0.0.1:2121 /tmp" is a client, whose folder is /tmp
  *
  * Lines: "list"; "get NAME", which is answered by a put; "put SIZE NAME", answered by "ok" or "no: WHY",
  * then the bytes, then "ok". So both ends offer and take files by the same code. */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +15,6 @@
 
 #define SOON weft_after(60 * WEFT_SEC)
 static unsigned kind;
-static int folder; /* no name leads out of it */
 
 struct end {
     int fd;
@@ -39,15 +37,13 @@ static int say(struct end *e, const char *text)
 /* Offer a file; the other end's answer is the last line. 1: there is no such file. */
 static int offer(struct end *e, const char *name)
 {
-    struct stat about;
-    int file = weft_open_beneath(folder, name, O_RDONLY, 0);
-    int r = file < 0 ? file : weft_fstat(file, &about);
-    if (r < 0 || !S_ISREG(about.st_mode))
+    struct stat st;
+    int file = weft_open_beneath(AT_FDCWD, name, O_RDONLY, 0);
+    if (weft_fstat(file, &st) < 0 || !S_ISREG(st.st_mode))
         return weft_close(file), 1;
-    r = weft_stream_printf(&e->io, SOON, "put %lld %s\n", (long long)about.st_size, name);
+    int r = weft_stream_printf(&e->io, SOON, "put %lld %s\n", (long long)st.st_size, name);
     if (r == 0 && (r = hear(e)) == 0 && strcmp(e->line, "ok") == 0)
-        r = weft_sendfile(e->fd, file, 0, (size_t)about.st_size, SOON) == about.st_size ? hear(e)
-                                                                                        : -EPIPE;
+        r = weft_sendfile(e->fd, file, 0, (size_t)st.st_size, SOON) == st.st_size ? hear(e) : -EPIPE;
     weft_close(file);
     return r;
 }
@@ -59,7 +55,7 @@ static int take(struct end *e)
     size_t left;
     if (sscanf(e->line, "put %zu %255[^/]", &left, name) != 2)
         return say(e, "no: list, get NAME or put SIZE NAME");
-    int file = weft_open_beneath(folder, name, O_CREAT | O_EXCL | O_WRONLY, 0644);
+    int file = weft_open_beneath(AT_FDCWD, name, O_CREAT | O_EXCL | O_WRONLY, 0644);
     if (file < 0)
         return say(e, file == -EEXIST ? "no: it exists already; rename one" : weft_strerror(file));
     ssize_t n = say(e, "ok");
@@ -69,7 +65,7 @@ static int take(struct end *e)
             n = -EIO;
     }
     if (n < 0)
-        unlinkat(folder, name, 0);
+        unlink(name);
     weft_close(file);
     return n < 0 ? (int)n : say(e, "ok");
 }
@@ -79,10 +75,10 @@ static int list(struct end *e)
     char date[32], *name;
     struct stat about;
     struct dirent *entry;
-    DIR *dir = fdopendir(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    DIR *dir = opendir(".");
     int r = dir ? 0 : -errno;
     while (r == 0 && (entry = readdir(dir)))
-        if (fstatat(folder, name = entry->d_name, &about, 0) == 0 && S_ISREG(about.st_mode))
+        if (stat(name = entry->d_name, &about) == 0 && S_ISREG(about.st_mode))
             r = weft_stream_printf(&e->io, SOON, "%10lld  %.24s  %s\n", (long long)about.st_size,
                                    ctime_r(&about.st_mtime, date), name);
     if (dir)
@@ -107,14 +103,18 @@ static int serve(void *arg)
 static int serve_all(void *where)
 {
     char address[128];
-    weft_group clients;
     int fd, listener = weft_listen(where, 0);
-    weft_group_init(&clients, WEFT_KEEP_GOING);
     if (weft_local_address(listener, address, sizeof address) == 0)
         printf("The files are at %s\n", address), fflush(stdout);
-    while ((fd = weft_accept(listener, NULL, weft_never())) >= 0)
-        if (weft_group_spawn_copy(&clients, kind, serve, &fd) < 0)
-            weft_close(fd);
+    while ((fd = weft_accept(listener, NULL, weft_never())) >= 0) {
+        struct weft_pass same = { fd, fd }; /* a process has no descriptor but what it is given */
+        struct weft_process with = { .size = sizeof with, .pass = &same, .pass_count = 1 };
+        struct weft_spawn more = { .size = sizeof more, .process = &with };
+        if (weft_group_spawn_at(weft_background(), kind | WEFT_COPY_IN, serve, &fd, sizeof fd,
+                                &more, "client") < 0 ||
+            kind == WEFT_PROCESS)
+            weft_close(fd); /* it has its own */
+    }
     return listener < 0 ? listener : fd;
 }
 
@@ -142,9 +142,9 @@ static int menu(void *where)
 int main(int argc, char **argv)
 {
     bool to = argc > 1 && strcmp(argv[1], "to") == 0;
-    kind = argc > 4 && strcmp(argv[4], "thread") == 0 ? WEFT_THREAD : WEFT_COROUTINE;
-    folder = weft_open(argc > 3 ? argv[3] : to ? "." : "examples/www", O_RDONLY | O_DIRECTORY, 0);
-    int r = folder < 0 ? folder
-                       : weft_run(to ? menu : serve_all, argc > 2 ? argv[2] : "127.0.0.1:2121");
+    const char *word = argc > 4 ? argv[4] : "";
+    kind = *word == 't' ? WEFT_THREAD : *word == 'p' ? WEFT_PROCESS : WEFT_COROUTINE;
+    int r = chdir(argc > 3 ? argv[3] : to ? "." : "examples/www"); /* no name leads out of it */
+    r = r < 0 ? -errno : weft_run(to ? menu : serve_all, argc > 2 ? argv[2] : "127.0.0.1:2121");
     return r < 0 ? fprintf(stderr, "ftp: %s\n", weft_strerror(r)), 1 : 0;
 }

@@ -83,7 +83,9 @@ static struct program serve(struct test *t, const char *name, const char *comman
                             const char *folder)
 {
     char byte, digits[8] = "";
-    const char *kind = t->kind == WEFT_THREAD ? "thread" : "coroutine";
+    const char *kind = t->kind == WEFT_THREAD    ? "thread"
+                       : t->kind == WEFT_PROCESS ? "process"
+                                                 : "coroutine";
     const char *words[8] = { path_of(name), command, "127.0.0.1:0", folder, kind };
     if (!command)
         memcpy(words + 1, (const char *[]){ "127.0.0.1:0", folder, kind, NULL }, 4 * sizeof *words);
@@ -298,6 +300,50 @@ TEST_EACH_KIND_REAL(many_fetch_at_once, REAL)
         end(&p[i], 0);
         CHECK_EQ(t_shell(out, sizeof out, "cmp %s/big %s/big", there, folder[i]), 0);
     }
+    end(&server, SIGTERM);
+}
+
+TEST_REAL(files_go_both_ways_by_processes_too, REAL)
+{
+    PROCESSES();
+    t->kind = WEFT_PROCESS;
+    files_go_both_ways(t);
+}
+
+TEST_REAL(many_fetch_at_once_by_processes_too, REAL)
+{
+    PROCESSES();
+    t->kind = WEFT_PROCESS;
+    many_fetch_at_once(t);
+}
+
+TEST_REAL(a_client_whose_process_is_killed_takes_nobody_along, REAL)
+{
+    char there[128], out[4096];
+    PROCESSES();
+    t->kind = WEFT_PROCESS;
+    snprintf(there, sizeof there, "%s/there", t_dir(t));
+    mkdir(there, 0755);
+    put_file(there, "small", 100);
+    struct program server = serve(t, "ftp", "serve", there);
+    int first = dial(server.port), second = dial(server.port);
+    type(second, "list\n");
+    expect(second, "small\n");
+    type(first, "list\n");
+    expect(first, "small\n");
+    t_shell(out, sizeof out, "pgrep -P %d client", server.pid);
+    int pid = atoi(out); /* either */
+    CHECK_GT(pid, 0);
+    kill(pid, SIGKILL);
+    int third = dial(server.port);
+    type(third, "list\n");
+    expect(third, "small\n");
+    do /* and it is collected */
+        t_shell(out, sizeof out, "pgrep -c -P %d client", server.pid);
+    while (atoi(out) != 2);
+    close(first);
+    close(second);
+    close(third);
     end(&server, SIGTERM);
 }
 
