@@ -2,7 +2,7 @@
  *
  *     weft_ring ring;
  *     weft_ring_make(&ring, 64 << 10);                       // here
- *     weft_send_fd(socket, weft_ring_fd(&ring), ...);        // its descriptor goes to the other side
+ *     weft_send_message(socket, &message, weft_never());     // weft_ring_fd(&ring) goes to the other side
  *     weft_ring_put(&ring, "hello", 5, weft_never());
  *
  *     weft_ring_open(&ring, fd);                             // there, perhaps under another user
