@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/prctl.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/alloc.h"
 #include "base/sys.h"
@@ -61,6 +62,19 @@ static struct weft__credentials have;
 static uint32_t *have_groups;
 static int have_groups_count;
 
+static void limit_put(int which, uint64_t soft)
+{
+    __typeof__(have.limits[0]) *is = &have.limits[which], to = *is;
+    to.soft = soft < is->hard ? soft : is->hard;
+    if (to.soft != is->soft && WEFT__SYS4(SYS_prlimit64, 0, which, &to, NULL) == 0)
+        is->soft = to.soft;
+}
+
+void weft__credentials_processes(uint64_t most)
+{
+    limit_put(RLIMIT_NPROC, most);
+}
+
 int weft__credentials_note(void)
 {
     int r = weft__credentials_get(&have), count = weft__groups_get(NULL, 0);
@@ -69,6 +83,8 @@ int weft__credentials_note(void)
         count = have_groups ? weft__groups_get(have_groups, count) : -ENOMEM;
     }
     have_groups_count = count;
+    if (r == 0) /* descriptors may have any number that a spawner's may have later */
+        limit_put(RLIMIT_NOFILE, UINT64_MAX);
     return r < 0 ? r : count < 0 ? count : 0;
 }
 

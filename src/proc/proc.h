@@ -83,6 +83,7 @@ struct weft__credentials {
 int weft__groups_get(uint32_t *groups, int count);
 int weft__credentials_get(struct weft__credentials *out);
 int weft__credentials_note(void); /* in the zygote: what all of its clones begin with */
+void weft__credentials_processes(uint64_t most); /* there: the kernel asks the limit of who clones */
 int weft__credentials_put(const struct weft__credentials *to, const uint32_t *groups,
                           int groups_count); /* on a clone's only thread; -EPERM */
 
@@ -91,7 +92,8 @@ struct weft__request {
     void *arg;
     const char *site;
     struct weft__credentials credentials;
-    uint64_t signals; /* blocked */
+    uint64_t signals;   /* blocked */
+    uint64_t processes; /* the spawner's own limit */
     int log_level;
     bool log_forward; /* records go to the spawner's sink */
     int count;        /* of descriptors; the first is the folder */

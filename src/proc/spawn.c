@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <link.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/alloc.h"
 #include "base/report.h"
@@ -328,6 +329,7 @@ static int write_request(struct weft__request **out, const struct weft__task *ta
     }
     if (r >= 0)
         r = weft__credentials_get(&q->credentials);
+    q->processes = q->credentials.limits[RLIMIT_NPROC].soft;
     for (size_t i = 0; p && i < p->limits_count; i++) {
         q->credentials.limits[p->limits[i].resource].soft = p->limits[i].soft;
         q->credentials.limits[p->limits[i].resource].hard = p->limits[i].hard;

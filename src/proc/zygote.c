@@ -52,6 +52,8 @@ static void handle(weft__process_id id, int *fds, int count)
     struct weft__proc *task = weft__proc(id);
     uint32_t asked = WEFT__PROC_ASKED;
     if (load_acquire(&task->start) == asked) {
+        weft__credentials_processes(
+            ((struct weft__request *)load_acquire(&task->request))->processes);
         int r = weft__sys_clone_sibling(&task->pid);
         if (r == 0) {
             weft__sys_close(requests);

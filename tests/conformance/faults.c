@@ -716,6 +716,78 @@ static void limit(int resource, rlim_t most)
     CHECK_OK(setrlimit(resource, &l));
 }
 
+static int is_open(void *arg)
+{
+    (void)arg;
+    return fcntl(900, F_GETFD) >= 0 ? 7 : 1;
+}
+
+static void have_descriptors(void *arg)
+{
+    int open = t_descriptors(0);
+    limit(RLIMIT_NOFILE, (rlim_t)(open + *(int *)arg));
+    int r = try_spawn();
+    CHECK(r == 0 || r == -EMFILE);
+    limit(RLIMIT_NOFILE, 1000); /* the zygote's is older */
+    weft_group g;
+    weft_task task;
+    struct weft_process process = { .size = sizeof process,
+                                    .pass = &(struct weft_pass){ 0, 900 },
+                                    .pass_count = 1 };
+    struct weft_spawn more = { .size = sizeof more, .task = &task, .process = &process };
+    weft_group_init(&g, WEFT_KEEP_GOING);
+    CHECK_OK(weft_group_spawn_with(&g, KIND, is_open, NULL, &more));
+    CHECK_EQ(result_of(task), 7);
+    CHECK_OK(weft_group_wait(&g, SOON));
+    weft_group_fini(&g);
+    exit(r < 0 ? REFUSED : WORKED);
+}
+
+TEST_REAL(without_descriptors_a_spawn_says_so, REAL)
+{
+    PROCESSES();
+    int refused = 0;
+    for (int more = 0; more < 12; more++) {
+        char words[2000];
+        int status = in_child(have_descriptors, &more, words, sizeof words);
+        if (!WIFEXITED(status) || (WEXITSTATUS(status) | 1) != REFUSED)
+            FAIL("with %d more descriptors: %x\n%s", more, (unsigned)status, words);
+        refused += WEXITSTATUS(status) == REFUSED;
+    }
+    CHECK(refused > 2 && refused < 12);
+}
+
+static void have_processes(void *arg)
+{
+    const unsigned nobody = 54321;
+    if (setresgid(nobody, nobody, nobody) != 0 || setresuid(nobody, nobody, nobody) != 0)
+        exit(NO_RIGHT);
+    prctl(PR_SET_DUMPABLE, 1);
+    limit(RLIMIT_NPROC, (rlim_t) * (int *)arg); /* threads too */
+    int r = try_spawn();
+    CHECK(r == 0 || r == -EAGAIN);
+    limit(RLIMIT_NPROC, 1000);
+    CHECK_EQ(try_spawn(), 0);
+    exit(r < 0 ? REFUSED : WORKED);
+}
+
+TEST_REAL(without_processes_a_spawn_says_so, REAL)
+{
+    PROCESSES();
+    int refused = 0;
+    for (int n = 1; n < 10; n++) {
+        char words[2000];
+        int status = in_child(have_processes, &n, words, sizeof words);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == NO_RIGHT)
+            SKIP("no right to become another user");
+        if (!WIFEXITED(status) || (WEXITSTATUS(status) | 1) != REFUSED)
+            FAIL("with %d: %x\n%s", n, (unsigned)status, words);
+        refused += WEXITSTATUS(status) == REFUSED;
+    }
+    if (refused < 3 || refused > 8)
+        FAIL("%d of 9 were refused", refused);
+}
+
 static void have_memory(void *arg)
 {
     FILE *f = fopen("/proc/self/statm", "re");
