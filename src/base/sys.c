@@ -364,8 +364,19 @@ int weft__sys_sigaltstack(const stack_t *new, stack_t *old)
     return sigaltstack(new, old) < 0 ? -errno : 0;
 }
 
+static struct {
+    void (*before)(void), (*parent)(void), (*child)(void);
+} at_fork[8]; /* for a fork without libc */
+static unsigned at_fork_count;
+
 int weft__sys_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
 {
+    unsigned i = __atomic_fetch_add(&at_fork_count, 1, __ATOMIC_RELAXED);
+    if (i == sizeof at_fork / sizeof *at_fork)
+        weft__sys_abort(); /* a place for each room that asks */
+    at_fork[i].before = before;
+    at_fork[i].parent = parent;
+    at_fork[i].child = child;
     return -pthread_atfork(before, parent, child);
 }
 
@@ -398,6 +409,76 @@ int weft__sys_fork(void)
         return (int)fault;
     int saved = errno, pid = fork(), r = pid < 0 ? -errno : pid;
     errno = saved;
+    return r;
+}
+
+/* A raw clone has two of libc's books to be put right, as it has one thread: where libc keeps its number, and the
+ * list of robust mutexes. */
+static int clone_by_hand(uint64_t flags, int *pid)
+{
+    void *tid = NULL, *robust = NULL;
+    size_t size = 0;
+    if (WEFT__SYS2(SYS_prctl, PR_GET_TID_ADDRESS, &tid) < 0 || !tid ||
+        WEFT__SYS3(SYS_get_robust_list, 0, &robust, &size) < 0)
+        return -ENOTSUP;
+    struct clone_args args = {
+        .flags = flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
+        .parent_tid = (uintptr_t)pid,
+        .child_tid = (uintptr_t)tid,
+    };
+    long r = WEFT__SYS2(SYS_clone3, &args, sizeof args);
+    if (r == 0)
+        WEFT__SYS2(SYS_set_robust_list, robust, size);
+    return r == -ENOSYS ? -ENOTSUP : (int)r;
+}
+
+int weft__sys_clone_sibling(int *pid)
+{
+    return clone_by_hand(CLONE_PARENT | CLONE_PARENT_SETTID, pid);
+}
+
+/* The kernel marks what a dying thread holds if it finds it in the list, and libc has written the thread's own
+ * number there: so that the mutex is marked proves both. */
+int weft__sys_clone_test(void)
+{
+    pthread_mutexattr_t attr;
+    int status = -1;
+    pthread_mutex_t *mutex = weft__sys_mmap(NULL, sizeof *mutex, PROT_READ | PROT_WRITE,
+                                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (weft__sys_mmap_failed(mutex))
+        return -ENOMEM;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(mutex, &attr);
+    int r = clone_by_hand(0, NULL);
+    if (r == 0)
+        weft__sys_exit_now(raise(0) == 0 && pthread_mutex_lock(mutex) == 0 ? 0 : 1);
+    if (r > 0) {
+        WEFT__SYS4(SYS_wait4, r, &status, __WALL, NULL);
+        r = status == 0 && pthread_mutex_trylock(mutex) == EOWNERDEAD ? 0 : -ENOTSUP;
+    }
+    if (r == 0) {
+        pthread_mutex_consistent(mutex);
+        pthread_mutex_unlock(mutex);
+    }
+    weft__sys_munmap(mutex, sizeof *mutex);
+    return r;
+}
+
+/* Without libc's fork: its list of threads names some that are not there, which costs their stacks. */
+static int fork_by_hand(void)
+{
+    unsigned count = at_fork_count, i;
+    for (i = count; i-- > 0;)
+        if (at_fork[i].before)
+            at_fork[i].before();
+    int r = clone_by_hand(0, NULL);
+    for (i = 0; i < count; i++) {
+        void (*after)(void) = r == 0 ? at_fork[i].child : at_fork[i].parent;
+        if (after)
+            after();
+    }
     return r;
 }
 
@@ -441,43 +522,25 @@ int weft__sys_fork_silent(void)
     } mine = { caught, SA_SIGINFO | 0x04000000 /* SA_RESTORER */, weft__sys_restorer, 0 }, old;
     long r = WEFT__SYS4(SYS_rt_sigaction, SIGSYS, &mine, &old, 8);
     if (r < 0)
-        return (int)r;
+        return fork_by_hand();
     r = WEFT__SYS5(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, weft__sys_restorer, 16, &dispatch);
     if (r == 0) {
         dispatch = 1;
         r = weft__sys_fork();
         dispatch = 0;
         kernel(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0, 0);
-    } else {
-        r = -ENOTSUP;
+        kernel(SYS_rt_sigaction, SIGSYS, (long)&old, 0, 8, 0, 0);
+        return (int)r;
     }
     kernel(SYS_rt_sigaction, SIGSYS, (long)&old, 0, 8, 0, 0);
-    return (int)r;
+    return fork_by_hand();
 }
 #else
 int weft__sys_fork_silent(void)
 {
-    return -ENOTSUP;
+    return fork_by_hand();
 }
 #endif
-
-int weft__sys_clone_sibling(int *pid)
-{
-    void *tid = NULL, *robust = NULL;
-    size_t size = 0;
-    if (WEFT__SYS2(SYS_prctl, PR_GET_TID_ADDRESS, &tid) < 0 || !tid ||
-        WEFT__SYS3(SYS_get_robust_list, 0, &robust, &size) < 0)
-        return -ENOTSUP;
-    struct clone_args args = {
-        .flags = CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
-        .parent_tid = (uintptr_t)pid,
-        .child_tid = (uintptr_t)tid,
-    };
-    long r = WEFT__SYS2(SYS_clone3, &args, sizeof args);
-    if (r == 0)
-        kernel(SYS_set_robust_list, (long)robust, (long)size, 0, 0, 0, 0);
-    return (int)r;
-}
 
 int weft__sys_collect(int pidfd, int *code, int *status)
 {

@@ -394,14 +394,16 @@ static inline int weft__sys_barrier(void)
     return (int)WEFT__SYS2(SYS_membarrier, 1 << 3, 0); /* private expedited */
 }
 
-/* fork(2), whose child's end is told to nobody: its exit signal is 0. For libc it is a fork like any other,
- * with what pthread_atfork has been told of. -ENOTSUP where the kernel cannot. */
+/* fork(2), whose child's end is told to nobody: its exit signal is 0. For libc it is a fork like any other, with
+ * what pthread_atfork has been told of, where the kernel can be made to (x86-64, Linux 5.11). Elsewhere it is a
+ * clone as below, with the handlers of weft__sys_at_fork alone. -ENOTSUP: nor that. */
 int weft__sys_fork_silent(void);
 /* A clone of the calling process, which has one thread: a child of the caller's parent, told to nobody. Its
  * number is in *pid before it runs. Libc's books of the thread (its number, its robust list) are right in it,
- * and it has no other books. -ENOTSUP: libc's place for the number is not known. */
+ * and it has no other books. -ENOTSUP: libc's place for the number is not known, or no clone3. */
 int weft__sys_clone_sibling(int *pid);
-int weft__sys_fork(void); /* plain */
+int weft__sys_clone_test(void); /* are they? On any thread. 0; -ENOTSUP; -ENOMEM, -EAGAIN */
+int weft__sys_fork(void);       /* plain */
 
 static inline int weft__sys_pidfd_open(int pid)
 {

@@ -230,7 +230,7 @@ static int need_zygote(bool anew)
     if (r == -EBUSY)
         return weft__failed(r, "make the zygote: %s; call weft_process_prepare() before they do",
                             ask.why);
-    return r < 0 ? weft__failed(r, "make the zygote") : 0;
+    return r < 0 ? weft__failed(r, "make the zygote%s%s", ask.why[0] ? ": " : "", ask.why) : 0;
 }
 
 int weft_process_prepare(void)

@@ -100,7 +100,13 @@ static _Noreturn void serve(void)
 
 int weft__zygote_make(int theirs, char *why, size_t room)
 {
-    int root = weft__sys_getpid(), r = weft__halt(weft__now() + PATIENCE, why, room);
+    static bool tested;
+    int root = weft__sys_getpid(), r = tested ? 0 : weft__sys_clone_test();
+    if (r == -ENOTSUP)
+        weft__sys_copy_text(why, room, "libc does not know itself in a clone on this system");
+    tested = r == 0;
+    if (r == 0)
+        r = weft__halt(weft__now() + PATIENCE, why, room);
     if (r < 0)
         return r;
     weft__sys_flush(); /* or the clones would write it again */

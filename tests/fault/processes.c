@@ -3,7 +3,12 @@
  * cloned at. A spawn that fails says so; the next one works; no descriptor and no process is left. */
 #include "failing.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <weft/arena.h>
+#include "proc/proc.h"
 
 #define REAL "failing calls"
 
@@ -142,4 +147,109 @@ TEST_REAL_LONG(each_allocation_of_processes_may_fail, REAL, 60)
 {
     PROCESSES();
     fail_all(true);
+}
+
+static long no_robust_list(long nr)
+{
+    return nr == SYS_set_robust_list ? -EINVAL : 0;
+}
+
+TEST_REAL(where_libc_is_not_right_in_a_clone_there_are_no_process_tasks, REAL)
+{
+    PROCESSES();
+    weft_group group;
+    weft_group_init(&group, 0);
+    __atomic_store_n(&weft__sys_fault, no_robust_list, __ATOMIC_RELEASE);
+    CHECK_ERR(weft_process_prepare(), -ENOTSUP);
+    CHECK(strstr(weft_why(), "libc") != NULL);
+    struct job job = { 0 };
+    CHECK_ERR(weft_group_spawn_job(&group, WEFT_PROCESS, add, &job), -ENOTSUP);
+    __atomic_store_n(&weft__sys_fault, NULL, __ATOMIC_RELEASE);
+    weft_group_fini(&group);
+    CHECK(two_tasks());
+}
+
+/* -- the zygote without Syscall User Dispatch, as on older kernels and aarch64 ------------------------------- */
+
+static bool refused;
+
+static long no_dispatch(long nr)
+{
+    if (!weft__zygote_forks || nr != SYS_rt_sigaction)
+        return 0;
+    __atomic_store_n(&refused, true, __ATOMIC_RELEASE);
+    return -ENOSYS;
+}
+
+static int nothing(void *arg)
+{
+    return arg != NULL;
+}
+
+static pthread_mutex_t *robust;
+static int raised;
+
+static void on_raise(int signo)
+{
+    raised = signo;
+}
+
+static void *thread(void *arg)
+{
+    CHECK_EQ(pthread_mutex_lock(robust), 0);
+    return malloc(100000) ? arg : NULL; /* and it ends with the mutex */
+}
+
+static int use_libc(void *arg)
+{
+    char line[32] = "";
+    pthread_t one;
+    int status, pid;
+    robust = *(pthread_mutex_t **)arg;
+    signal(SIGUSR1, on_raise);
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_EQ(raised, SIGUSR1);
+    CHECK_EQ(pthread_create(&one, NULL, thread, NULL), 0);
+    CHECK_EQ(pthread_join(one, NULL), 0);
+    CHECK_EQ(pthread_mutex_lock(robust), EOWNERDEAD);
+    CHECK_EQ(pthread_mutex_consistent(robust), 0);
+    CHECK_EQ((uint32_t)robust->__data.__owner, (uint32_t)gettid());
+    FILE *f = popen("echo popen", "r");
+    CHECK(f && fgets(line, sizeof line, f) && strcmp(line, "popen\n") == 0);
+    CHECK_EQ(pclose(f), 0);
+    if ((pid = fork()) == 0)
+        _exit(malloc(10) ? 6 : 7);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(WEXITSTATUS(status), 6);
+    CHECK_EQ(setresuid(getuid(), getuid(), getuid()), 0); /* libc tells all threads that it knows */
+    CHECK(two_tasks());
+    raise(SIGKILL);
+    return 0;
+}
+
+TEST_REAL(without_dispatch_process_tasks_are_as_they_are_with_it, REAL)
+{
+    PROCESSES();
+    weft_group group;
+    pthread_mutexattr_t attr;
+    weft_group_init(&group, 0);
+    CHECK_OK(weft_group_spawn(&group, WEFT_COROUTINE, nothing,
+                              NULL)); /* workers, whose stacks are in the clone */
+    CHECK_OK(weft_group_wait(&group, SOON));
+    __atomic_store_n(&weft__sys_fault, no_dispatch, __ATOMIC_RELEASE);
+    CHECK(two_tasks());
+#ifdef __x86_64__
+    CHECK(__atomic_load_n(&refused, __ATOMIC_ACQUIRE));
+#endif
+    robust = weft_arena_alloc(sizeof *robust);
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(robust, &attr);
+    CHECK_OK(weft_group_spawn_job(&group, WEFT_PROCESS, use_libc, &robust));
+    CHECK_ERR(weft_group_wait(&group, SOON), -EOWNERDEAD);
+    CHECK_EQ(pthread_mutex_lock(robust), EOWNERDEAD);
+    CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
+    weft_group_fini(&group);
+    weft_arena_free(robust);
 }
