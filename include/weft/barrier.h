@@ -38,8 +38,8 @@ typedef struct weft_barrier { /* private; 96 bytes */
  *            than the parties, begins the next round, whose action may run beside this one; of a shared
  *            one it begins after this one.
  *   flags    as weft_lock_init's
- * Returns   as weft_lock_init; -EINVAL also parties; of a shared one -ENOTSUP in a
- *           segment, -ENOMEM the arena has no memory
+ * Returns   as weft_lock_init; -EINVAL also parties; of a shared one -ENOMEM the arena,
+ *           or the segment, has no memory, -ENOTSUP an action, in a segment
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */

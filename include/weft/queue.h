@@ -44,6 +44,10 @@ enum weft_queue_flags {
 /* Bytes of a slot of a priority queue for values of so many bytes. */
 #define WEFT_PRIORITY_SLOT(size) (((size_t)(size) + 7) / 8 * 8 + 16)
 
+/* Bytes of the slots of a shared queue in a segment, for so many values of so many bytes (0: messages). */
+#define WEFT_SEGMENT_SLOTS(count, size) \
+    (256 + (size_t)(count) * ((((size_t)(size) ? (size_t)(size) + 24 : 128) + 63) / 64 * 64))
+
 typedef struct weft_queue { /* private; 128 bytes */
     uint32_t _word, _flags;
     uint32_t _head, _length; /* values begin in slot _head */
@@ -69,8 +73,10 @@ typedef struct weft_queue { /* private; 128 bytes */
  *   size   bytes of a value, >= 1
  *   flags  of enum weft_queue_flags (with count 0 none). WEFT_SHARED: the queue lies in the arena, slots is
  *          NULL (it takes its memory from the arena), count is 1 to 2^27 - 1, and size may be 0: each value
- *          is a message of its own length
- * Returns   0; -EINVAL; shared: -ENOMEM, with words in weft_why(); -ENOTSUP (WEFT_LIFO, WEFT_PRIORITY)
+ *          is a message of its own length. Or it lies in a segment, and slots too: WEFT_SEGMENT_SLOTS(count,
+ *          size) bytes, aligned to 64; a message is then no longer than 104 bytes
+ * Returns   0; -EINVAL; shared: -ENOMEM, with words in weft_why(); -ENOTSUP (WEFT_LIFO, WEFT_PRIORITY; in a
+ *           segment without /proc)
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
@@ -80,7 +86,8 @@ WEFT_API int weft_queue_init(weft_queue *queue, void *slots, uint32_t count, uin
 /* Put a value in, waiting for room. In a priority queue its priority is 0.
  *   value, size  size must be the queue's; of a queue of messages (size 0) any
  * Returns   0; -EPIPE the queue is closed, -ETIMEDOUT, -ECANCELED, -EINVAL (size), -ENOMEM (of a queue
- *           without slots of the caller's; of a message too long for the arena): not put
+ *           without slots of the caller's; of a message too long for the arena), -EMSGSIZE (of a message too
+ *           long for a slot in a segment): not put
  * Context   task or thread; any number at once
  * Cancels   yes.   Since 0.1
  */
@@ -119,7 +126,8 @@ WEFT_API WEFT_MUST int weft_queue_get_message(weft_queue *queue, void *out, size
 
 /* Put a block of weft_arena_alloc into a shared queue: the bytes are not copied, the block changes hands.
  *   block, size  its first size bytes are the message; size as weft_queue_put's
- * Returns   as weft_queue_put; -EINVAL also when the queue is not shared, or this is no such block
+ * Returns   as weft_queue_put; -EINVAL also when the queue is not shared, or in a segment, or this is no such
+ *           block
  * Context   task or thread; any number at once
  * Cancels   yes
  * Owns      on 0 the block is the queue's, else still the caller's.   Since 0.1

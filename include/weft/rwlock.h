@@ -36,7 +36,7 @@ typedef struct weft_rwlock { /* private; 128 bytes; zeroed memory is a valid pri
 /* clang-format on */
 
 /* Prepare an rwlock; flags as weft_lock_init's.
- * Returns   as weft_lock_init; of a shared one -ENOTSUP in a segment, -ENOMEM the arena has no memory
+ * Returns   as weft_lock_init; of a shared one -ENOMEM the arena, or the segment, has no memory
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */

@@ -10,9 +10,11 @@
  * go, or be killed: the others keep it. Programs that start each other have <weft/arena.h>, where pointers
  * mean the same to all; in a segment they do not, since it lies elsewhere in each: keep distances.
  *
- * In it locks, rlocks, conditions, semaphores (not owned ones), events and onces work with WEFT_SHARED. Who
- * sleeps on them looks up ten times a second, since nobody watches over strangers' deaths; a lock's next
- * owner is told at once.
+ * In it every object works with WEFT_SHARED, but no pipe: a queue with slots of its own, a barrier without an
+ * action, which would lie elsewhere in each program. What a stranger has when it dies is given on as in the
+ * arena; but nobody watches over strangers, so who sleeps looks up ten times a second (a lock's next owner is
+ * told at once). A process is known by its pid and the time of its beginning, from /proc: all programs in a
+ * segment live in one pid namespace.
  *
  * All programs in it trust each other. Between different users only <weft/ring.h> will do. */
 #ifndef WEFT_SEGMENT_H
@@ -33,7 +35,8 @@ typedef struct weft_segment { /* private; 64 bytes */
 
 /* Open the segment, or make it.
  *   path     where its name lies: a file on a memory file system, /run/user/UID or /dev/shm, best
- *   size     bytes of data, >= 1; the same for all
+ *   size     bytes of data, >= 1; the same for all. All of it has memory from the beginning; what rwlocks,
+ *            barriers and owned semaphores in it need besides is taken when they need it
  *   prepare  called once in a segment's life, by who finds nobody in it, with the data all zero, while others
  *            wait: < 0 fails the open; it may wait, and may not open the same path. NULL: zero is fine
  *   deadline for the wait until another has prepared it or is out

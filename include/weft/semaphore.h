@@ -38,7 +38,7 @@ enum weft_semaphore_flags {
  *   max    bounded: a release beyond it is refused; 0: no bound
  *   flags  as weft_lock_init's; WEFT_SHARED | WEFT_OWNED
  * Returns   as weft_lock_init; -EINVAL also value > max > 0, and more than 2^31 - 1 of a shared one; of an
- *           owned one -ENOTSUP in a segment, -ENOMEM the arena has no memory
+ *           owned one -ENOMEM the arena, or the segment, has no memory
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */

@@ -372,6 +372,11 @@ static inline int weft__sys_getpid(void)
     return (int)WEFT__SYS1(SYS_getpid, 0);
 }
 
+static inline int weft__sys_kill(int pid, int signo)
+{
+    return (int)WEFT__SYS2(SYS_kill, pid, signo);
+}
+
 static inline int weft__sys_tgkill(int pid, int tid, int signo)
 {
     return (int)WEFT__SYS3(SYS_tgkill, pid, tid, signo);

@@ -14,12 +14,17 @@ static weft_pipe_end *other(weft_pipe_end *end)
     return end->_number ? end - 1 : end + 1;
 }
 
+static weft__cells *holders(weft_pipe_end *end)
+{
+    return (weft__cells *)&end->_holders;
+}
+
 /* From now on this process is seen to be there. */
 static int hold(weft_pipe_end *end)
 {
-    if (weft__cells_mine(end->_holders) > 0)
+    if (weft__cells_mine(holders(end)) > 0)
         return 0;
-    int r = weft__cells_add(end->_holders, 1);
+    int r = weft__cells_add(holders(end), 1);
     if (r == 0)
         shared_store(&end->_was_held, 1);
     return r;
@@ -29,7 +34,7 @@ static int hold(weft_pipe_end *end)
 static bool is_left(void *arg)
 {
     weft_pipe_end *end = arg;
-    return load_acquire(&end->_was_held) && weft__cells_sum(end->_holders, NULL) == 0;
+    return load_acquire(&end->_was_held) && weft__cells_sum(holders(end), NULL) == 0;
 }
 
 int weft_pipe_init(weft_pipe_pair *pipe, uint64_t limit, unsigned flags)
@@ -44,7 +49,7 @@ int weft_pipe_init(weft_pipe_pair *pipe, uint64_t limit, unsigned flags)
         weft_pipe_end *end = &pipe->end[i];
         end->_number = i;
         r = weft_queue_init(&end->_in, NULL, MESSAGES, 0, WEFT_SHARED);
-        if (r == 0 && (r = weft__cells_begin((struct weft__cells **)&end->_holders)) < 0)
+        if (r == 0 && (r = weft__cells_begin(holders(end))) < 0)
             weft__failed(r, "a pipe");
         if (r == 0)
             weft_queue_limit(&end->_in, limit ? limit : LIMIT);
@@ -97,8 +102,8 @@ int weft_pipe_poll(weft_pipe_end *end, weft_deadline deadline)
 
 void weft_pipe_close(weft_pipe_end *end)
 {
-    weft__cells_sub(end->_holders, 1);
-    if (weft__cells_sum(end->_holders, NULL) > 0)
+    weft__cells_sub(holders(end), 1);
+    if (weft__cells_sum(holders(end), NULL) > 0)
         return;
     weft_queue_close(&other(end)->_in);
     weft_queue_close(&end->_in);
@@ -108,7 +113,7 @@ void weft_pipe_fini(weft_pipe_pair *pipe)
 {
     for (int i = 0; i < 2; i++) {
         weft_queue_fini(&pipe->end[i]._in);
-        weft__cells_free(pipe->end[i]._holders);
+        weft__cells_free(holders(&pipe->end[i]));
     }
     memset(pipe, 0, sizeof *pipe);
 }

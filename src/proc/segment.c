@@ -3,6 +3,9 @@
  * A file, mapped. Two locks of the kernel's on its first bytes (of the open file, so that they end with the
  * process) say who is where: BUSY is held while somebody comes or goes, PRESENT is shared by all who are in.
  * So under BUSY it is plain to see whether anyone else is in: whoever can have PRESENT alone is alone.
+ *
+ * Head, data, and behind them the yard: as many blocks as the data has room for objects, of which only those that
+ * were taken have memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,14 +18,34 @@
 #include "shared/range.h"
 #include "shared/tree.h"
 
-#define MAGIC 0x31746e656d676573ull /* "segment1" */
-enum { HEAD = 64 };
+#define MAGIC 0x32746e656d676573ull /* "segment2" */
+enum { HEAD = 64, PAGE = 4096 };
+#define YARD_MAX (1ull << 30)
 enum place { BUSY, PRESENT };
 
 struct head {
     uint64_t magic; /* last: it is prepared */
     uint64_t size;
+    struct weft__yard yard;
 };
+
+_Static_assert(sizeof(struct head) <= HEAD, "the data begins behind it");
+
+static uint64_t before_yard(uint64_t size)
+{
+    return (HEAD + size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+}
+
+static uint64_t yard_of(uint64_t size)
+{
+    uint64_t yard = (64 << 10) + (2 * size + PAGE - 1) / PAGE * PAGE;
+    return yard < YARD_MAX ? yard : YARD_MAX;
+}
+
+static uint64_t whole(uint64_t size)
+{
+    return before_yard(size) + yard_of(size);
+}
 
 static int lock(int fd, enum place place, short type)
 {
@@ -90,7 +113,7 @@ static int map(weft_segment *s, size_t size)
     void *at = weft__sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->_fd, 0);
     if (weft__sys_mmap_failed(at))
         return (int)(intptr_t)at;
-    int r = weft__range_add(at, size);
+    int r = weft__range_add(at, size, &((struct head *)at)->yard);
     if (r < 0) {
         weft__sys_munmap(at, size);
         return r;
@@ -111,17 +134,20 @@ static void unmap(weft_segment *s)
 /* Nobody is in it: begin from nothing, with memory for all of it, so that no store is a SIGBUS later. */
 static int make(weft_segment *s, size_t size, int (*prepare)(void *, void *), void *arg)
 {
-    size_t whole = HEAD + size;
     int r = weft__sys_ftruncate(s->_fd, 0);
     if (r == 0)
-        r = weft__sys_fallocate(s->_fd, 0, (off_t)whole);
+        r = weft__sys_ftruncate(s->_fd, (off_t)whole(size));
     if (r == 0)
-        r = map(s, whole);
-    if (r == 0 && prepare)
-        r = prepare(weft_segment_data(s), arg);
+        r = weft__sys_fallocate(s->_fd, 0, (off_t)before_yard(size));
+    if (r == 0)
+        r = map(s, whole(size));
     if (r < 0)
         return r;
     struct head *head = s->_map;
+    head->yard.blocks = before_yard(size) - offsetof(struct head, yard);
+    head->yard.count = (uint32_t)(yard_of(size) / WEFT__YARD_BLOCK);
+    if (prepare && (r = prepare(weft_segment_data(s), arg)) < 0)
+        return r;
     shared_store(&head->size, (uint64_t)size);
     shared_store(&head->magic, MAGIC);
     return 0;
@@ -129,9 +155,9 @@ static int make(weft_segment *s, size_t size, int (*prepare)(void *, void *), vo
 
 static int join(weft_segment *s, size_t size, const struct stat *is)
 {
-    if ((uint64_t)is->st_size != HEAD + size)
+    if ((uint64_t)is->st_size != whole(size))
         return -EINVAL;
-    int r = map(s, HEAD + size);
+    int r = map(s, whole(size));
     const struct head *head = s->_map;
     return r < 0 ? r : load_acquire(&head->magic) == MAGIC && head->size == size ? 0 : -EINVAL;
 }

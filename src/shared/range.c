@@ -9,11 +9,12 @@
 static struct range {
     uintptr_t at;
     size_t size; /* 0: none */
+    struct weft__yard *yard;
 } ranges[256];
 static uint32_t used; /* those ever taken lie below */
 static weft__spin spin;
 
-int weft__range_add(void *at, size_t size)
+int weft__range_add(void *at, size_t size, struct weft__yard *yard)
 {
     weft__spin_lock(&spin);
     uint32_t i = 0;
@@ -23,6 +24,7 @@ int weft__range_add(void *at, size_t size)
     if (room) {
         ranges[i].at = (uintptr_t)at;
         ranges[i].size = size;
+        ranges[i].yard = yard;
         if (i == used)
             store_release(&used, used + 1);
     }
@@ -39,18 +41,22 @@ void weft__range_remove(void *at)
     weft__spin_unlock(&spin);
 }
 
-bool weft__is_shared(const void *p, size_t size)
+struct weft__yard *weft__range_yard(const void *p, size_t size)
 {
-    if (weft__arena_has(p, size))
-        return true;
-    bool found = false;
+    struct weft__yard *yard = NULL;
     if (load_acquire(&used) == 0)
-        return false;
+        return NULL;
     weft__spin_lock(&spin);
-    for (uint32_t i = 0; i < used && !found; i++) {
+    for (uint32_t i = 0; i < used && !yard; i++) {
         uintptr_t distance = (uintptr_t)p - ranges[i].at;
-        found = distance < ranges[i].size && size <= ranges[i].size - distance;
+        if (distance < ranges[i].size && size <= ranges[i].size - distance)
+            yard = ranges[i].yard;
     }
     weft__spin_unlock(&spin);
-    return found;
+    return yard;
+}
+
+bool weft__is_shared(const void *p, size_t size)
+{
+    return weft__arena_has(p, size) || weft__range_yard(p, size);
 }

@@ -7,7 +7,7 @@
 #include "base/spin.h"
 #include "base/sys.h"
 #include "os/uapi.h"
-#include "shared/arena.h"
+#include "shared/holder.h"
 #include "shared/robust.h"
 
 #define RANGE_MAX (64ull << 30)
@@ -133,5 +133,6 @@ void weft__tree_entered(weft__process_id me)
 {
     weft__me = me;
     weft__thread_id_forget();
+    weft__stranger_forget();
     weft__arena_forked();
 }

@@ -96,7 +96,7 @@ uint32_t weft_semaphore_value(const weft_semaphore *sem)
 void weft_semaphore_fini(weft_semaphore *sem)
 {
     if (sem->_flags & WEFT_OWNED)
-        weft__cells_free(sem->_first);
+        weft__cells_free((weft__cells *)&sem->_first);
     WEFT_BUG_ON(!(sem->_flags & WEFT_SHARED) && weft__is_waited_for(&sem->_word, queue(sem)),
                 "semaphore %p is torn down under a waiter", (void *)sem);
     *sem = (weft_semaphore){ 0 };

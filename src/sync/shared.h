@@ -106,23 +106,28 @@ uint32_t weft__shared_semaphore_value(const weft_semaphore *sem);
 
 enum { WEFT__CELLS = 15 };
 
-/* Cells are id << 32 | count, 0 or of a dead process: free; never moved. The first block is the object's
- * for its life; there are as many as there were processes at once. */
-struct weft__cells {
-    struct weft__cells *next;
+/* A block of cells is named by the distance from the field that names it, since a segment lies elsewhere in
+ * each process; 0: none. */
+typedef int64_t weft__cells;
+
+/* Cells are holder << 32 | count (shared/holder.h), 0 or of a dead process: free; never moved. The first block is
+ * the object's for its life; there are as many as there were processes at once. */
+struct weft__cell_block {
+    weft__cells next;
     uint64_t cell[WEFT__CELLS];
 };
 
-/* Of an object, in its field: 0; -ENOMEM; -ENOTSUP it lies outside the arena, where processes of other trees
- * may be, whose numbers mean nothing here. */
-int weft__cells_begin(struct weft__cells **field);
-void weft__cells_free(struct weft__cells *cells);
-/* This process has n more. 0; -ENOMEM; -ENOTSUP: it is no member of the tree, so nobody would see it die. */
-int weft__cells_add(struct weft__cells *cells, uint32_t n);
-bool weft__cells_sub(struct weft__cells *cells, uint32_t n); /* false: it has fewer in any one cell */
-uint64_t weft__cells_mine(struct weft__cells *cells);        /* what this process has */
+/* Of an object, in its field. 0; -ENOMEM */
+int weft__cells_begin(weft__cells *cells);
+void weft__cells_free(weft__cells *cells);
+/* This process has n more. 0; -ENOMEM; -ENOTSUP: nobody would see it die. */
+int weft__cells_add(weft__cells *cells, uint32_t n);
+bool weft__cells_sub(weft__cells *cells, uint32_t n); /* false: it has fewer in any one cell */
+uint64_t weft__cells_mine(weft__cells *cells);        /* what this process has */
 /* What the living have. What the dead had is taken from them; *died, if not NULL: there was any. */
-uint64_t weft__cells_sum(struct weft__cells *cells, bool *died);
+uint64_t weft__cells_sum(weft__cells *cells, bool *died);
+uint64_t weft__cells_count(
+    weft__cells *cells); /* with what the dead had: who lives is dear to ask in a segment */
 
 /* -- shared_rwlock.c, shared_barrier.c -------------------------------------------------------------- */
 

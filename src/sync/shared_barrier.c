@@ -6,6 +6,7 @@
  * is found by those who wait, and breaks the round. All parties counted: nobody can break it any more, but by
  * dying, until the last has run the action.
  */
+#include "shared/arena.h"
 #include "sync/shared.h"
 
 enum { BROKEN = 1, ROUND = 2, PAST_BITS = 12, PAST_AT = 32, WAITING_AT = PAST_AT + PAST_BITS };
@@ -15,7 +16,7 @@ struct shared {
     uint64_t unused;
     uint32_t parties, unused_count;
     weft_fn *action;
-    struct weft__cells *inside;
+    weft__cells inside;
     void *unused_link;
     void *arg;
     uint64_t state;
@@ -89,7 +90,7 @@ static int until_ended(struct shared *s, uint64_t then, weft_deadline deadline)
     for (;;) {
         uint32_t epoch = weft__death_epoch();
         bool died = false;
-        weft__cells_sum(s->inside, &died);
+        weft__cells_sum(&s->inside, &died);
         r = died || why ? give_up(s, then, died) : ended(then, load_acquire(&s->state));
         if (r != -EAGAIN)
             break;
@@ -147,19 +148,22 @@ static int meet(struct shared *s, weft_deadline deadline)
 
 int weft__shared_barrier_init(weft_barrier *barrier)
 {
+    if (of(barrier)->action && !weft__arena_has(barrier, sizeof *barrier))
+        return weft__failed(
+            -ENOTSUP, "barrier with an action in a segment: other programs have it elsewhere");
     return weft__cells_begin(&of(barrier)->inside);
 }
 
 int weft__shared_barrier_wait(weft_barrier *barrier, int entered, weft_deadline deadline)
 {
     struct shared *s = of(barrier);
-    int r = entered < 0 ? entered : weft__cells_add(s->inside, 1);
+    int r = entered < 0 ? entered : weft__cells_add(&s->inside, 1);
     if (r < 0) {
         give_up(s, load_acquire(&s->state), false);
         return r;
     }
     r = meet(s, deadline);
-    weft__cells_sub(s->inside, 1);
+    weft__cells_sub(&s->inside, 1);
     return r;
 }
 
@@ -190,5 +194,5 @@ bool weft__shared_barrier_is_broken(const weft_barrier *barrier)
 
 void weft__shared_barrier_fini(weft_barrier *barrier)
 {
-    weft__cells_free(of(barrier)->inside);
+    weft__cells_free(&of(barrier)->inside);
 }

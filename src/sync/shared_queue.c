@@ -1,6 +1,6 @@
 /* shared_queue.c - messages from process to process, the oldest first.
  *
- * A ring of slots in the arena. A slot's word says all about it: the lap of the ring that it is in, its
+ * A ring of slots in the arena, or in a segment. A slot's word says all about it: the lap of the ring that it is in, its
  * state, and the process that works on it. It goes
  *
  *     EMPTY -> CLAIMED -> FULL -> LEAVING -> EMPTY of the next lap
@@ -25,7 +25,8 @@
 #include <string.h>
 
 #include "base/report.h"
-#include "shared/arena.h"
+#include "shared/holder.h"
+#include "shared/range.h"
 #include "sync/look.h"
 #include "sync/shared.h"
 #include "sync/shared_queue.h"
@@ -35,6 +36,9 @@
 enum state { EMPTY, CLAIMED, FULL, TAKING, IN_HAND, LEAVING, NEVER };
 enum side { GET, PUT, JOIN, SIDES };
 enum { ASLEEP = 1 };
+enum {
+    IN_SEGMENT = 1 << 30
+}; /* flag: its processes are strangers, and it has no blocks of the arena */
 
 struct slot {
     uint64_t word;
@@ -43,7 +47,7 @@ struct slot {
     unsigned char data[]; /* the message, or where its block is */
 };
 #define IN_BLOCK (1ull << 63)
-enum { SLOT_SMALL = 64, SLOT = 128, SLOT_MAX = 4096 };
+enum { SLOT = 128, SLOT_MAX = 4096, RING_ROOM = 256 /* in a segment */ };
 
 struct ring {
     uint64_t tail __attribute__((aligned(64)));
@@ -56,9 +60,20 @@ struct ring {
     unsigned char slots[] __attribute__((aligned(64)));
 };
 
+/* _slots is its distance: a segment lies elsewhere in each process. */
 static struct ring *ring_of(const weft_queue *q)
 {
-    return (void *)q->_slots;
+    return (void *)((uintptr_t)q + (uintptr_t)q->_slots);
+}
+
+static bool is_in_segment(const weft_queue *q)
+{
+    return unlikely(q->_flags & IN_SEGMENT);
+}
+
+static uint32_t me_in(const weft_queue *q)
+{
+    return is_in_segment(q) ? weft__stranger() : weft__me;
 }
 
 static struct slot *slot_at(const weft_queue *q, uint32_t index)
@@ -72,11 +87,11 @@ static size_t room_inside(const weft_queue *q)
 }
 
 /* -- words ------------------------------------------------------------------------------------------
- * lap : 29, state : 3, process : 32 */
+ * lap : 29, state : 3, process : 32 (shared/holder.h) */
 
 enum { LAPS = (1 << 29) - 1 };
 
-static uint64_t word_of(uint32_t lap, enum state state, weft__process_id owner)
+static uint64_t word_of(uint32_t lap, enum state state, uint32_t owner)
 {
     return (uint64_t)lap << 35 | (uint64_t)state << 32 | owner;
 }
@@ -91,10 +106,11 @@ static enum state state_of(uint64_t word)
     return (enum state)(word >> 32 & 7);
 }
 
-static bool is_of_dead(uint64_t word)
+static bool is_of_dead(const weft_queue *q, uint64_t word)
 {
-    weft__process_id owner = (weft__process_id)word;
-    return owner && owner != weft__me && weft__process_is_dead(owner);
+    uint32_t owner = (uint32_t)word;
+    return owner && owner != me_in(q) &&
+           (is_in_segment(q) ? weft__stranger_is_dead(owner) : weft__process_is_dead(owner));
 }
 
 /* -- places: version : 8, lap : 29, index : 27. The version moves when head is taken back, so that who has
@@ -208,7 +224,7 @@ static void bytes_take_back(weft_queue *q, size_t size)
 /* What is LEAVING by us is out. size: what it was counted for. */
 static void empty(weft_queue *q, struct slot *slot, uint32_t lap, size_t size)
 {
-    uint64_t word = word_of(lap, LEAVING, weft__me);
+    uint64_t word = word_of(lap, LEAVING, me_in(q));
     shared_swap(&slot->word, &word, word_of((lap + 1) & LAPS, EMPTY, 0));
     bytes_take_back(q, size);
     wake_putter(q);
@@ -245,7 +261,7 @@ static size_t size_of(const struct slot *slot)
 /* Of a dead process, CLAIMED or LEAVING: the message is lost. Its bytes are, too: see count_anew. */
 static void bury(weft_queue *q, struct slot *slot, uint64_t word)
 {
-    if (shared_swap(&slot->word, &word, word_of(lap_of(word), LEAVING, weft__me)))
+    if (shared_swap(&slot->word, &word, word_of(lap_of(word), LEAVING, me_in(q))))
         drop(q, slot, lap_of(word), 0);
 }
 
@@ -262,7 +278,7 @@ static int find_room(weft_queue *q, struct place *place, uint64_t *word)
             return 0;
         if (laps >= 0)
             *place = go_on(q, *place, *word, CLAIMED);
-        else if (state_of(*word) == LEAVING && is_of_dead(*word))
+        else if (state_of(*word) == LEAVING && is_of_dead(q, *word))
             bury(q, slot, *word);
         else
             return -EAGAIN;
@@ -284,9 +300,9 @@ static int find_message(weft_queue *q, struct place *place, uint64_t *word)
         *word = load_seq_cst(&slot->word);
         int32_t laps = ahead(*word, *place);
         enum state state = state_of(*word);
-        if (likely(laps == 0 && (state == FULL || (is_taken(*word) && is_of_dead(*word)))))
+        if (likely(laps == 0 && (state == FULL || (is_taken(*word) && is_of_dead(q, *word)))))
             return 0;
-        if (laps == 0 && state == CLAIMED && is_of_dead(*word))
+        if (laps == 0 && state == CLAIMED && is_of_dead(q, *word))
             bury(q, slot, *word);
         else if (laps > 0 || (laps == 0 && state >= TAKING))
             *place = go_on(q, *place, *word, LEAVING);
@@ -305,7 +321,7 @@ static struct place find_undone(weft_queue *q, uint64_t *word)
         *word = load_seq_cst(&slot->word);
         if (ahead(*word, place) > 0)
             place = go_on(q, place, *word, NEVER);
-        else if ((state_of(*word) == CLAIMED || state_of(*word) == LEAVING) && is_of_dead(*word))
+        else if ((state_of(*word) == CLAIMED || state_of(*word) == LEAVING) && is_of_dead(q, *word))
             bury(q, slot, *word);
         else
             break;
@@ -321,9 +337,9 @@ static bool all_done(weft_queue *q)
     return state_of(word) == EMPTY;
 }
 
-static bool is_in_my_hand(const struct slot *slot, uint64_t word)
+static bool is_in_my_hand(const weft_queue *q, const struct slot *slot, uint64_t word)
 {
-    return state_of(word) == IN_HAND && (weft__process_id)word == weft__me &&
+    return state_of(word) == IN_HAND && (uint32_t)word == me_in(q) &&
            load_relaxed(&slot->task) == weft_task_self().id;
 }
 
@@ -336,23 +352,43 @@ static bool rest_is_mine(weft_queue *q)
         word = load_acquire(&slot->word);
         if (ahead(word, place) == 0 && state_of(word) == EMPTY)
             return true;
-        if (ahead(word, place) < 0 || (ahead(word, place) == 0 && !is_in_my_hand(slot, word)))
+        if (ahead(word, place) < 0 || (ahead(word, place) == 0 && !is_in_my_hand(q, slot, word)))
             return ahead(word, place) < 0;
     }
 }
 
-/* WEFT_ACK: after a death get anew what was in hand: head goes back to what is not done. */
-static void take_back(weft_queue *q)
+static void head_back(weft_queue *q)
+{
+    uint64_t word, head = load_acquire(&ring_of(q)->head);
+    struct place undone = find_undone(q, &word);
+    while (!shared_swap(&ring_of(q)->head, &head, hint_of(undone, (head >> 56) + 1)))
+        ;
+}
+
+static bool has_of_dead(weft_queue *q)
+{
+    uint64_t word;
+    struct place place = find_undone(q, &word);
+    for (; ahead(word, place) == 0 && state_of(word) != EMPTY;
+         word = load_acquire(&slot_at(q, place.index)->word)) {
+        if (is_taken(word) && is_of_dead(q, word))
+            return true;
+        place = after(q, place);
+    }
+    return false;
+}
+
+/* WEFT_ACK: get anew what the dead had in hand: head goes back to what is not done. After a death; in a segment,
+ * where nobody tells of one, when there is nothing else to get. Did it? */
+static bool take_back(weft_queue *q, bool nothing)
 {
     struct ring *ring = ring_of(q);
     uint32_t epoch = weft__death_epoch();
-    if (likely(load_acquire(&ring->epoch) == epoch))
-        return;
-    uint64_t word, head = load_acquire(&ring->head);
-    struct place undone = find_undone(q, &word);
-    while (!shared_swap(&ring->head, &head, hint_of(undone, (head >> 56) + 1)))
-        ;
+    if (is_in_segment(q) ? !nothing || !has_of_dead(q) : likely(load_acquire(&ring->epoch) == epoch))
+        return false;
+    head_back(q);
     shared_store(&ring->epoch, epoch);
+    return true;
 }
 
 /* -- put -------------------------------------------------------------------------------------------- */
@@ -362,7 +398,7 @@ static void count_anew(weft_queue *q)
 {
     struct ring *ring = ring_of(q);
     uint32_t epoch = weft__death_epoch();
-    if (load_acquire(&ring->bytes_epoch) == epoch)
+    if (load_acquire(&ring->bytes_epoch) == epoch && !is_in_segment(q))
         return;
     int64_t before = load_acquire(&ring->bytes), bytes = 0;
     for (uint32_t i = 0; i < q->_count; i++) {
@@ -423,13 +459,13 @@ static int try_put(weft_queue *q, struct weft__message *m)
     struct place place = place_of(hint);
     int r = unlikely(load_acquire(&q->_producers) == 0) ? -EPIPE : find_room(q, &place, &word);
     if (r == 0 && m->size > room_inside(q) && !m->block)
-        r = block_fill(m);
+        r = is_in_segment(q) ? -EMSGSIZE : block_fill(m);
     if (r == 0 && unlikely(q->_limit) && !bytes_add(q, m->size))
         r = -EAGAIN;
     if (unlikely(r < 0))
         return r;
     struct slot *slot = slot_at(q, place.index);
-    while (!shared_swap(&slot->word, &word, word_of(place.lap, CLAIMED, weft__me))) {
+    while (!shared_swap(&slot->word, &word, word_of(place.lap, CLAIMED, me_in(q)))) {
         if ((r = find_room(q, &place, &word)) < 0) {
             bytes_take_back(q, m->size);
             return r;
@@ -439,13 +475,13 @@ static int try_put(weft_queue *q, struct weft__message *m)
     hint_move(&ring->tail, hint, after(q, place));
     /* Who looked after the close and found the slot EMPTY is gone; who finds it CLAIMED waits. */
     if (unlikely(load_seq_cst(&q->_producers) == 0)) {
-        bury(q, slot, word_of(place.lap, CLAIMED, weft__me));
+        bury(q, slot, word_of(place.lap, CLAIMED, me_in(q)));
         bytes_take_back(q, m->size);
         wake_all(&ring->event[GET]);
         return -EPIPE;
     }
     slot_fill(slot, m);
-    word = word_of(place.lap, CLAIMED, weft__me);
+    word = word_of(place.lap, CLAIMED, me_in(q));
     shared_swap(&slot->word, &word, word_of(place.lap, FULL, 0));
     wake(&ring->event[GET], 1);
     return 0;
@@ -486,10 +522,10 @@ static void copy_out(const struct slot *slot, const struct weft__message *m)
 static void slot_take(weft_queue *q, struct slot *slot, uint32_t lap, struct weft__message *m)
 {
     if (q->_flags & WEFT_ACK) {
-        uint64_t word = word_of(lap, TAKING, weft__me);
+        uint64_t word = word_of(lap, TAKING, me_in(q));
         copy_out(slot, m);
         shared_store(&slot->task, weft_task_self().id);
-        shared_swap(&slot->word, &word, word_of(lap, IN_HAND, weft__me));
+        shared_swap(&slot->word, &word, word_of(lap, IN_HAND, me_in(q)));
         return;
     }
     void *block = block_take(slot);
@@ -509,32 +545,42 @@ static void slot_take(weft_queue *q, struct slot *slot, uint32_t lap, struct wef
     }
 }
 
+/* Where the next get goes, from what head says: as find_message. */
+static int find_next(weft_queue *q, uint64_t *hint, struct place *place, uint64_t *word)
+{
+    bool acked = q->_flags & WEFT_ACK;
+    if (unlikely(acked))
+        take_back(q, false);
+    for (;;) {
+        *hint = load_acquire(&ring_of(q)->head);
+        *place = place_of(*hint);
+        int r = find_message(q, place, word);
+        if (likely(r == 0 || !acked))
+            return r;
+        if (!take_back(q, true))
+            return r == -EPIPE && !rest_is_mine(q) ? -EAGAIN : r; /* perhaps it comes back */
+    }
+}
+
 static int try_get(weft_queue *q, struct weft__message *m)
 {
     struct ring *ring = ring_of(q);
     bool acked = q->_flags & WEFT_ACK;
-    if (unlikely(acked))
-        take_back(q);
-    uint64_t hint = load_acquire(&ring->head), word;
-    struct place place = place_of(hint);
+    uint64_t hint, word;
+    struct place place;
+    int r = find_next(q, &hint, &place, &word);
     for (;;) {
-        int r = find_message(q, &place, &word);
         struct slot *slot = slot_at(q, place.index);
-        if (r == -EPIPE && acked && !rest_is_mine(q))
-            r = -EAGAIN; /* perhaps it comes back */
-        if (r == 0) {
-            r = fits(q, slot, m);
-            if (r < 0 && load_acquire(&slot->word) != word)
-                continue; /* it was another's */
-        }
-        if (unlikely(r < 0))
-            return r == -EPIPE ? 0 : r;
-        if (likely(shared_swap(&slot->word, &word,
-                               word_of(place.lap, acked ? TAKING : LEAVING, weft__me)))) {
+        int fit = likely(r == 0) ? fits(q, slot, m) : r;
+        if (unlikely(fit < 0) && (r < 0 || load_acquire(&slot->word) == word)) /* else another's */
+            return fit == -EPIPE ? 0 : fit;
+        if (likely(fit == 0 && shared_swap(&slot->word, &word,
+                                           word_of(place.lap, acked ? TAKING : LEAVING, me_in(q))))) {
             hint_move(&ring->head, hint, after(q, place));
             slot_take(q, slot, place.lap, m);
             return 1;
         }
+        r = acked ? find_next(q, &hint, &place, &word) : find_message(q, &place, &word);
     }
 }
 
@@ -542,13 +588,9 @@ static int try_get(weft_queue *q, struct weft__message *m)
 
 static int look_for_message(weft_queue *q)
 {
-    uint64_t word;
-    if (unlikely(q->_flags & WEFT_ACK))
-        take_back(q);
-    struct place place = place_of(load_acquire(&ring_of(q)->head));
-    int r = find_message(q, &place, &word);
-    if (r == -EPIPE && q->_flags & WEFT_ACK && !rest_is_mine(q))
-        return -EAGAIN;
+    uint64_t hint, word;
+    struct place place;
+    int r = find_next(q, &hint, &place, &word);
     return r == 0 ? 1 : r == -EPIPE ? 0 : r;
 }
 
@@ -700,7 +742,8 @@ int weft_queue_get_message(weft_queue *queue, void *out, size_t room, size_t *si
 int weft_queue_put_block(weft_queue *queue, void *block, size_t size, weft_deadline deadline)
 {
     struct weft__message message = { .block = block, .size = size };
-    if (!(queue->_flags & WEFT_SHARED) || !block || weft__arena_room(block) < size)
+    if (!(queue->_flags & WEFT_SHARED) || is_in_segment(queue) || !block ||
+        weft__arena_room(block) < size)
         return -EINVAL;
     return weft__shared_queue_put(queue, &message, deadline);
 }
@@ -751,8 +794,8 @@ int weft__shared_queue_done(weft_queue *q)
             continue;
         if (ahead(word, place) < 0 || state_of(word) < TAKING)
             return -EINVAL;
-        if (is_in_my_hand(slot, word)) {
-            shared_swap(&slot->word, &word, word_of(place.lap, LEAVING, weft__me));
+        if (is_in_my_hand(q, slot, word)) {
+            shared_swap(&slot->word, &word, word_of(place.lap, LEAVING, me_in(q)));
             drop(q, slot, place.lap, size_of(slot));
             return 0;
         }
@@ -851,40 +894,64 @@ struct weft_case weft__shared_queue_case(weft_queue *q, void *value, size_t size
 
 /* -- the queue as a whole --------------------------------------------------------------------------- */
 
-static uint32_t slot_size(uint32_t size)
+static uint32_t slot_size(uint32_t size, bool in_segment)
 {
     size_t all = sizeof(struct slot) + size;
-    if (size == 0 || all > SLOT_MAX)
+    if (size == 0 || (all > SLOT_MAX && !in_segment))
         return SLOT;
-    return all <= SLOT_SMALL ? SLOT_SMALL : (uint32_t)((all + 63) / 64 * 64);
+    return (uint32_t)((all + 63) / 64 * 64);
 }
 
-int weft__shared_queue_init(weft_queue *q, const void *slots, uint32_t count, uint32_t size,
+_Static_assert(sizeof(struct ring) <= RING_ROOM && WEFT_SEGMENT_SLOTS(3, 0) == RING_ROOM + 3 * SLOT &&
+                   WEFT_SEGMENT_SLOTS(3, 40) == RING_ROOM + 3 * 64 &&
+                   WEFT_SEGMENT_SLOTS(3, 41) == RING_ROOM + 3 * 128,
+               "as slot_size has it");
+
+/* Memory for the ring: the arena's, or of the segment that the queue lies in. */
+static int ring_room(const weft_queue *q, void *slots, size_t bytes, struct ring **ring)
+{
+    *ring = slots;
+    if (weft__arena_has(q, sizeof *q)) {
+        if (slots)
+            return weft__failed(-EINVAL, "a queue in the arena has slots of its own");
+        *ring = weft__arena_take(bytes, WEFT__BLOCK_HELD);
+        return *ring ? 0 : weft__failed(-ENOMEM, "a queue in the arena");
+    }
+    const struct weft__yard *segment = weft__range_yard(q, sizeof *q);
+    if (!segment || (uintptr_t)slots % 64 || weft__range_yard(slots, bytes) != segment)
+        return weft__failed(-EINVAL, "a queue with WEFT_SHARED must lie in the arena; or in a "
+                                     "segment, with its slots, which are aligned to 64");
+    return weft__stranger() ? 0 : weft__failed(-ENOTSUP, "a queue in a segment, without /proc");
+}
+
+int weft__shared_queue_init(weft_queue *q, void *slots, uint32_t count, uint32_t size,
                             unsigned flags)
 {
-    if (!weft__arena_has(q, sizeof *q))
-        return weft__failed(-EINVAL, "a queue with WEFT_SHARED outside the arena");
-    if (flags & ~(unsigned)(WEFT_SHARED | WEFT_LIFO | WEFT_PRIORITY | WEFT_ACK))
+    bool in_segment = !weft__arena_has(q, sizeof *q);
+    uint32_t room = slot_size(size, in_segment);
+    struct ring *ring;
+    if (flags & ~(unsigned)(WEFT_SHARED | WEFT_LIFO | WEFT_PRIORITY | WEFT_ACK) ||
+        (in_segment && room < size))
         return -EINVAL;
     if (flags & (WEFT_LIFO | WEFT_PRIORITY))
         return -ENOTSUP;
-    if (slots || count == 0 || count > COUNT_MAX)
-        return weft__failed(-EINVAL,
-                            "a queue with WEFT_SHARED is bounded, and has slots of its own");
-    size_t bytes = sizeof(struct ring) + (size_t)count * slot_size(size);
-    struct ring *ring = weft__arena_take(bytes, WEFT__BLOCK_HELD);
-    if (!ring)
-        return weft__failed(-ENOMEM, "a queue of %u slots", count);
+    if (count == 0 || count > COUNT_MAX)
+        return weft__failed(-EINVAL, "a queue with WEFT_SHARED is bounded");
+    size_t bytes = (in_segment ? RING_ROOM : sizeof *ring) + (size_t)count * room;
+    int r = ring_room(q, slots, bytes, &ring);
+    if (r < 0)
+        return r;
     memset(ring, 0, bytes);
     ring->epoch = ring->bytes_epoch = weft__death_epoch();
-    weft__arena_owner_set(ring, WEFT__BLOCK_KEPT, 0);
+    if (!in_segment)
+        weft__arena_owner_set(ring, WEFT__BLOCK_KEPT, 0);
     *q = (weft_queue){
-        ._flags = flags,
-        ._room = slot_size(size),
+        ._flags = flags | (in_segment ? IN_SEGMENT : 0u),
+        ._room = room,
         ._count = count,
         ._size = size,
         ._producers = 1,
-        ._slots = (void *)ring,
+        ._slots = (void *)((uintptr_t)ring - (uintptr_t)q),
         ._doubts = { WEFT__DOUBTS, WEFT__DOUBTS },
         ._skips = { (1u << WEFT__DOUBTS) - 1, (1u << WEFT__DOUBTS) - 1 },
     };
@@ -896,6 +963,7 @@ void weft__shared_queue_fini(weft_queue *q)
     for (uint32_t i = 0; i < q->_count; i++)
         if (is_lent(slot_at(q, i)))
             weft__arena_give(block_in(slot_at(q, i)));
-    weft__arena_give(q->_slots);
+    if (!is_in_segment(q))
+        weft__arena_give(ring_of(q));
     *q = (weft_queue){ 0 };
 }

@@ -19,7 +19,7 @@ struct weft__message {
     void *other;
 };
 
-int weft__shared_queue_init(weft_queue *q, const void *slots, uint32_t count, uint32_t size,
+int weft__shared_queue_init(weft_queue *q, void *slots, uint32_t count, uint32_t size,
                             unsigned flags);
 int weft__shared_queue_put(weft_queue *q, struct weft__message *message, weft_deadline deadline);
 int weft__shared_queue_get(weft_queue *q, struct weft__message *message, weft_deadline deadline);

@@ -14,7 +14,7 @@ struct shared {
     struct weft__robust gate; /* mine[0]: the writing task */
     uint32_t left;            /* moves when readers leave */
     uint32_t writing;
-    struct weft__cells *readers;
+    weft__cells readers;
 };
 
 _Static_assert(sizeof(struct shared) <= sizeof(weft_rwlock), "the shared form fits");
@@ -39,12 +39,14 @@ bool weft__shared_writer_is(const weft_rwlock *rwlock, const struct weft__task *
 static int until_readers_left(struct shared *s, weft_deadline deadline)
 {
     int r = 0;
+    if (likely(weft__cells_count(&s->readers) == 0))
+        return 0;
     while (r == 0) {
         uint32_t epoch = weft__death_epoch();
-        if (weft__cells_sum(s->readers, NULL) == 0)
+        if (weft__cells_sum(&s->readers, NULL) == 0)
             return 0;
         uint32_t seen = weft__word_watched(&s->left);
-        if (weft__cells_sum(s->readers, NULL) == 0)
+        if (weft__cells_sum(&s->readers, NULL) == 0)
             return 0;
         if (deadline.ns == 0)
             return -ETIMEDOUT;
@@ -69,7 +71,7 @@ static int begin_write(struct shared *s, weft_deadline deadline)
 /* A member of the tree that reads already is let in past the gate. */
 static int begin_read(struct shared *s, bool again)
 {
-    int r = weft__cells_add(s->readers, 1);
+    int r = weft__cells_add(&s->readers, 1);
     if (r == 0 && load_relaxed(&s->writing))
         r = WEFT_RECOVERED;
     if (!again)
@@ -97,7 +99,7 @@ int weft__shared_rwlock_take(weft_rwlock *rwlock, struct weft__task *self, bool 
 void weft__shared_reader_ended(weft_rwlock *rwlock)
 {
     struct shared *s = of(rwlock);
-    if (weft__cells_sub(s->readers, 1)) /* and not its parent's, in a fork's child */
+    if (weft__cells_sub(&s->readers, 1)) /* and not its parent's, in a fork's child */
         weft__word_move(&s->left, INT32_MAX);
 }
 
@@ -137,10 +139,10 @@ bool weft__shared_rwlock_is_used(const weft_rwlock *rwlock)
 {
     struct shared *s = of(rwlock);
     uint32_t owner = load_relaxed(&s->gate.word) & FUTEX_TID_MASK;
-    return (owner && owner != WEFT__LOCK_GONE) || weft__cells_sum(s->readers, NULL);
+    return (owner && owner != WEFT__LOCK_GONE) || weft__cells_sum(&s->readers, NULL);
 }
 
 void weft__shared_rwlock_fini(weft_rwlock *rwlock)
 {
-    weft__cells_free(of(rwlock)->readers);
+    weft__cells_free(&of(rwlock)->readers);
 }

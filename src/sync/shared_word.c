@@ -153,9 +153,14 @@ static int plain_release(weft_semaphore *sem, uint32_t n)
 
 /* Owned: what the living have in the cells is the truth, and the value a word that moves. */
 
+static weft__cells *units(const weft_semaphore *sem)
+{
+    return (weft__cells *)(uintptr_t)&sem->_first;
+}
+
 static uint32_t owned_value(const weft_semaphore *sem)
 {
-    uint64_t held = weft__cells_sum(sem->_first, NULL);
+    uint64_t held = weft__cells_sum(units(sem), NULL);
     return held < sem->_max ? sem->_max - (uint32_t)held : 0;
 }
 
@@ -165,12 +170,12 @@ static int owned_attempt(weft_semaphore *sem, weft_deadline deadline, uint32_t *
     int r = weft__shared_gate(sem, deadline, "semaphore");
     if (r < 0)
         return r;
-    bool had = owned_value(sem);
+    bool had = weft__cells_count(units(sem)) < sem->_max || owned_value(sem);
     if (!had) {
         *seen = weft__word_watched(&sem->_value);
         had = owned_value(sem);
     }
-    r = had ? weft__cells_add(sem->_first, 1) : -EAGAIN;
+    r = had ? weft__cells_add(units(sem), 1) : -EAGAIN;
     weft__robust_drop(weft__robust_of(sem), WEFT__ROBUST_WHOLE);
     return r;
 }
@@ -193,7 +198,7 @@ static int owned_acquire(weft_semaphore *sem, weft_deadline deadline)
 
 static int owned_release(weft_semaphore *sem, uint32_t n)
 {
-    if (n && !weft__cells_sub(sem->_first, n))
+    if (n && !weft__cells_sub(units(sem), n))
         return -EPERM;
     for (uint32_t i = 0; i < n && weft__word_move(&sem->_value, 1); i++)
         ;
@@ -208,7 +213,7 @@ int weft__shared_semaphore_init(weft_semaphore *sem)
         return 0;
     sem->_max = sem->_value;
     sem->_value = 0;
-    return weft__cells_begin((struct weft__cells **)&sem->_first);
+    return weft__cells_begin(units(sem));
 }
 
 int weft__shared_semaphore_acquire(weft_semaphore *sem, weft_deadline deadline)

@@ -16,6 +16,7 @@ static struct objects {
     weft_barrier barrier;
     weft_once once;
     weft_queue queue;
+    char slots[WEFT_SEGMENT_SLOTS(1, sizeof(int))] __attribute__((aligned(64)));
     int turn, left; /* what a condition's waiters wait for; how many of their waits have ended */
     struct visit {
         const struct row *row;
@@ -24,9 +25,11 @@ static struct objects {
         unsigned kind;
         bool waits; /* of a process task: in the table's words */
         struct objects *objects;
+        struct visit *self; /* a job for a process, which takes no pointer into a segment */
     } visits[CROWD];
 } here, *o;
-static unsigned flags; /* WEFT_SHARED, and they lie in the arena */
+static unsigned flags; /* WEFT_SHARED, and they lie in the arena or a segment */
+static weft_segment segment;
 static weft_group runner; /* of once's function and of the task that is joined; both wait for the event */
 static weft_task joined;
 
@@ -282,11 +285,16 @@ static void hand_over_init(int waiters)
     (void)waiters;
     CHECK_OK(weft_queue_init(&o->queue, NULL, 0, sizeof(int), 0));
 }
+static void *shared_slots(void)
+{
+    return weft_arena_holds(o, sizeof *o) ? NULL : o->slots;
+}
 static void fifo_init(int waiters)
 {
     static int slot;
     (void)waiters;
-    CHECK_OK(weft_queue_init(&o->queue, flags ? NULL : &slot, 1, sizeof slot, WEFT_FIFO | flags));
+    CHECK_OK(weft_queue_init(&o->queue, flags ? shared_slots() : &slot, 1, sizeof slot,
+                             WEFT_FIFO | flags));
 }
 static void lifo_init(int waiters)
 {
@@ -308,7 +316,7 @@ static void unbounded_init(int waiters)
 static void acked_init(int waiters)
 {
     if (flags)
-        CHECK_OK(weft_queue_init(&o->queue, NULL, 1, sizeof(int), WEFT_ACK | flags));
+        CHECK_OK(weft_queue_init(&o->queue, shared_slots(), 1, sizeof(int), WEFT_ACK | flags));
     else
         unbounded_init(waiters);
 }
@@ -450,28 +458,43 @@ static const struct row {
 };
 enum { SHARED_ROWS = 14, ALL_ROWS = sizeof rows / sizeof *rows }; /* the first ones can be shared */
 
-/* Each twice, private and shared; a seed knows of private ones only, a process of shared ones. */
+/* Each private, shared in the arena, shared in a segment; a seed knows of private ones only, a process of shared
+ * ones. */
+enum { PRIVATE, IN_ARENA, IN_SEGMENT, FORMS };
+
 static int first_form(const struct test *t)
 {
-    return t->kind == WEFT_PROCESS;
+    return t->kind == WEFT_PROCESS ? IN_ARENA : PRIVATE;
 }
 
 static int forms(const struct test *t)
 {
-    return t->seed ? 1 : 2;
+    return t->seed ? PRIVATE + 1 : FORMS;
+}
+
+/* Before the first process: they have it too. */
+static void open_segment(const struct test *t)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/objects", t_dir(t));
+    if (!t->seed)
+        CHECK_OK(weft_segment_open(&segment, path, sizeof *o, NULL, NULL, weft_never()));
 }
 
 static const struct row *first_row(int form)
 {
     flags = form ? WEFT_SHARED : 0u;
-    o = form ? weft_arena_alloc(sizeof *o) : &here;
+    o = form == PRIVATE    ? &here
+        : form == IN_ARENA ? weft_arena_alloc(sizeof *o)
+                           : weft_segment_data(&segment);
     CHECK(o != NULL);
     return rows;
 }
 
 static void next_row(const struct row **row, int form)
 {
-    t_holds((*row)->name, form ? ", shared" : "");
+    static const char *const names[] = { "", ", shared", ", in a segment" };
+    t_holds((*row)->name, names[form]);
     ++*row;
 }
 
@@ -481,19 +504,22 @@ static void next_row(const struct row **row, int form)
 #define EACH(row)                                           \
     if (t->kind == WEFT_PROCESS)                            \
         PROCESSES();                                        \
+    open_segment(t);                                        \
     for (int form = first_form(t); form < forms(t); form++) \
     ROWS(row, form)
 
 /* A visit lies with the objects, so that a process can tell of it. */
 static struct visit *visitor(int i, const struct row *row, weft_deadline deadline)
 {
-    o->visits[i] = (struct visit){ .row = row, .deadline = deadline, .result = 77, .objects = o };
+    o->visits[i] = (struct visit){
+        .row = row, .deadline = deadline, .result = 77, .objects = o, .self = &o->visits[i]
+    };
     return &o->visits[i];
 }
 
 static int visit(void *arg)
 {
-    struct visit *v = arg;
+    struct visit *v = *(struct visit **)arg;
     if (o != v->objects) /* in a process: they are where the test has them */
         o = v->objects;
     STORE(v->result, v->row->wait(v->deadline));
@@ -530,7 +556,7 @@ static int tell_state(void *arg)
 static int visit_and_tell(void *arg)
 {
     weft_group g;
-    told = (struct told){ weft_task_self(), arg };
+    told = (struct told){ weft_task_self(), *(struct visit **)arg };
     CHECK_OK(weft_group_init(&g, WEFT_KEEP_GOING));
     CHECK_EQ(weft_group_spawn(&g, WEFT_THREAD, tell_state, NULL), 0);
     visit(arg);
@@ -544,7 +570,7 @@ static weft_task start(weft_group *g, unsigned kind, weft_fn *fn, struct visit *
     weft_task task;
     struct weft_spawn more = { .size = sizeof more, .task = &task };
     v->kind = kind;
-    CHECK_EQ(weft_group_spawn_with(g, kind, fn, v, &more), 0);
+    CHECK_EQ(weft_group_spawn_at(g, kind, fn, &v->self, sizeof v->self, &more, WEFT_PLACE), 0);
     return task;
 }
 
@@ -717,7 +743,7 @@ TEST_REAL(foreign_threads_wait_beside_coroutines, "threads that weft did not sta
         for (int i = 0; i < 4; i++) {
             struct visit *v = visitor(i, row, weft_never());
             if (i < 2)
-                CHECK_EQ(pthread_create(&threads[i], NULL, visit_foreign, v), 0);
+                CHECK_EQ(pthread_create(&threads[i], NULL, visit_foreign, &v->self), 0);
             else
                 start(&g, WEFT_COROUTINE, visit, v);
         }

@@ -42,7 +42,8 @@ struct kill {
     void (*begin)(void), (*victim)(void), (*peer)(void), (*check)(void); /* NULL: nothing */
 };
 
-static char kill_what[32]; /* beside the test's name in the table, if it has several rows */
+static bool kill_strangers; /* they are of no tree, and meet in a segment: nobody tells of a death */
+static char kill_what[32];  /* beside the test's name in the table, if it has several rows */
 /* Blocks of the arena, at most, that are the victim's own to free. */
 __attribute__((unused)) static size_t kill_leaves;
 
@@ -136,13 +137,14 @@ static inline void kill_run(void (*fn)(void), unsigned kind)
         fn();
 }
 
-/* fn in a process that is a member of the tree: as the zygote would. The victim counts its points; another
+/* fn in a process that is a member of the tree (as the zygote would), or a stranger. The victim counts its points; another
  * one begins when the victim has met some. */
 static inline struct kill_process kill_start(const struct kill *k, bool is_victim, long met)
 {
-    struct kill_process p = { .id = weft__process_take() };
-    CHECK_NE(p.id, 0);
-    weft__process_set(p.id, WEFT__SLOT_ALIVE);
+    struct kill_process p = { .id = kill_strangers ? 0 : weft__process_take() };
+    CHECK(kill_strangers || p.id != 0);
+    if (p.id)
+        weft__process_set(p.id, WEFT__SLOT_ALIVE);
     fflush(NULL);
     p.pid = fork();
     CHECK_GE(p.pid, 0);
@@ -168,8 +170,10 @@ static inline bool kill_bury(struct kill_process p)
         WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGALRM);
     if (!killed && status != 0)
         FAIL("a process ended with status %x", (unsigned)status);
-    weft__process_died(p.id);
-    weft__process_set(p.id, WEFT__SLOT_FREE);
+    if (p.id) {
+        weft__process_died(p.id);
+        weft__process_set(p.id, WEFT__SLOT_FREE);
+    }
     return !killed;
 }
 
@@ -179,6 +183,17 @@ static inline void *kill_reap(void *arg)
     bool survived = kill_bury(*victim);
     __atomic_store_n(&kill_stage->ended, true, __ATOMIC_RELEASE);
     return survived ? arg : NULL;
+}
+
+/* size bytes that strangers share, for the rest of the test. */
+__attribute__((unused)) static void *kill_segment(const struct test *t, size_t bytes)
+{
+    static weft_segment segment;
+    char path[200];
+    snprintf(path, sizeof path, "%s/segment", t_dir(t));
+    CHECK_EQ(weft_segment_open(&segment, path, bytes, NULL, NULL, weft_never()), 0);
+    kill_strangers = true;
+    return weft_segment_data(&segment);
 }
 
 /* Was it killed? */

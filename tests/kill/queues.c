@@ -12,6 +12,7 @@ static struct stage {
     long peers; /* that have begun */
     bool all_in;
     long from_victim[64], from_peer[64]; /* how often each message came */
+    char slots[WEFT_SEGMENT_SLOTS(SLOTS, 0)] __attribute__((aligned(64)));
 } * s;
 
 static unsigned flags;
@@ -28,7 +29,9 @@ static void fresh(void)
         s = weft_arena_alloc(sizeof *s);
     CHECK(s != NULL);
     memset(s, 0, sizeof *s);
-    CHECK_EQ(weft_queue_init(&s->queue, NULL, SLOTS, 0, WEFT_SHARED | flags), 0);
+    CHECK_EQ(
+        weft_queue_init(&s->queue, kill_strangers ? s->slots : NULL, SLOTS, 0, WEFT_SHARED | flags),
+        0);
 }
 
 static void fill(struct message *m, long producer, long number)
@@ -146,16 +149,27 @@ static void check_put(void)
     works_on();
 }
 
-TEST_KILL(a_producer_costs_its_message)
+static const size_t sizes[] = { 16, 104, 1000, LARGEST };
+
+static size_t sizes_tried(void)
 {
-    static const size_t sizes[] = { 16, 104, 1000, LARGEST };
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    return kill_strangers ? 2 : sizeof sizes / sizeof *sizes;
+}
+
+static void producers(unsigned kind)
+{
+    for (size_t i = 0; i < sizes_tried(); i++) {
         size = sizes[i];
         snprintf(kill_what, sizeof kill_what, "%6zu bytes", size);
         CHECK_GT(kill_at_each_point(
-                     &(struct kill){ t->kind, fresh, victim_puts, peer_puts_or_gets, check_put }),
+                     &(struct kill){ kind, fresh, victim_puts, peer_puts_or_gets, check_put }),
                  20);
     }
+}
+
+TEST_KILL(a_producer_costs_its_message)
+{
+    producers(t->kind);
 }
 
 /* -- a consumer dies -- */
@@ -182,8 +196,7 @@ static void check_get(void)
 
 static void consumers(unsigned kind)
 {
-    static const size_t sizes[] = { 16, 1000, LARGEST };
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    for (size_t i = 0; i < sizes_tried(); i++) {
         size = sizes[i];
         snprintf(kill_what, sizeof kill_what, "%6zu bytes", size);
         CHECK_GT(kill_at_each_point(
@@ -199,6 +212,15 @@ TEST_KILL(a_consumer_costs_its_message)
 
 TEST_KILL(a_consumer_with_ack_costs_nothing)
 {
+    flags = WEFT_ACK;
+    consumers(t->kind);
+}
+
+TEST_KILL(in_a_segment_strangers_cost_no_more)
+{
+    s = kill_segment(t, sizeof *s);
+    producers(t->kind);
+    consumers(t->kind);
     flags = WEFT_ACK;
     consumers(t->kind);
 }

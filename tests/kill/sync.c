@@ -323,3 +323,24 @@ TEST_KILL(the_next_one_runs_what_the_dead_did_not_end)
     CHECK_GT(kill_at_each_point(&(struct kill){ t->kind, fresh, run_once, run_once, check_once }),
              8);
 }
+
+/* -- in a segment: nobody tells of the deaths -- */
+
+TEST_KILL(strangers_outlive_each_other_in_a_segment)
+{
+    static const struct {
+        const char *what;
+        void (*victim)(void), (*peer)(void), (*check)(void);
+        long stores;
+    } rows[] = {
+        { "rwlock", read_and_write, read_and_write, check_rwlock, 20 },
+        { "owned semaphore", use_owned, use_owned, check_owned, 20 },
+        { "barrier", meet, meet_without_the_dead, check_barrier, 5 },
+    };
+    s = kill_segment(t, sizeof *s);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kill k = { t->kind, fresh, rows[i].victim, rows[i].peer, rows[i].check };
+        snprintf(kill_what, sizeof kill_what, "%s", rows[i].what);
+        CHECK_GT(kill_at_each_point(&k), rows[i].stores);
+    }
+}
