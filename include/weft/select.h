@@ -19,6 +19,7 @@
 #include <weft/base.h>
 #include <weft/event.h>
 #include <weft/lock.h>
+#include <weft/pipe.h>
 #include <weft/queue.h>
 #include <weft/semaphore.h>
 #include <weft/signal.h>
@@ -38,7 +39,7 @@ struct weft_case { /* private but for its result; 160 bytes; zeroed memory is ne
     void *_first, *_last;
     void *_node[9];
     uint64_t _order;
-    uint64_t _reserved;
+    uint64_t _more; /* of the case's sort */
 };
 
 /* Wait until one of the cases can be had, and take it. Of several that can be had one is drawn at
@@ -58,6 +59,9 @@ WEFT_API WEFT_MUST int weft_select(struct weft_case *on, size_t n, weft_deadline
  *   weft_on_get        weft_queue_get: 1 it is in *out, 0 closed and empty, -EINVAL
  *   weft_on_put        weft_queue_put: 0, -EPIPE, -EINVAL, -ENOMEM; value is read when it is taken
  *   weft_on_put_at     weft_queue_put_at: the same
+ *   weft_on_receive    weft_pipe_receive: *size is the room at out, and the length of what came: 1, 0, -EMSGSIZE,
+ *                      -EPIPE, -ENOMEM. With out NULL weft_pipe_poll: for a weft_pipe_receive_value after it
+ *   weft_on_send       weft_pipe_send: 0, -EPIPE, -ENOMEM; data is read when it is taken
  *   weft_on_event      weft_event_wait: 0
  *   weft_on_semaphore  weft_semaphore_acquire: 0
  *   weft_on_lock       weft_lock_acquire: 0 or WEFT_RECOVERED, and the caller holds it; -EDEADLK
@@ -77,6 +81,8 @@ WEFT_API struct weft_case weft_on_get(weft_queue *queue, void *out, size_t size)
 WEFT_API struct weft_case weft_on_put(weft_queue *queue, const void *value, size_t size);
 WEFT_API struct weft_case weft_on_put_at(weft_queue *queue, const void *value, size_t size,
                                          int64_t priority);
+WEFT_API struct weft_case weft_on_receive(weft_pipe_end *end, void *out, size_t *size);
+WEFT_API struct weft_case weft_on_send(weft_pipe_end *end, const void *data, size_t size);
 WEFT_API struct weft_case weft_on_event(weft_event *event);
 WEFT_API struct weft_case weft_on_semaphore(weft_semaphore *sem);
 WEFT_API struct weft_case weft_on_lock_at(weft_lock *lock, const char *place);

@@ -123,6 +123,11 @@ static inline int weft__sys_fsync(int fd)
     return (int)WEFT__SYS1(SYS_fsync, fd);
 }
 
+static inline int weft__sys_fchmod(int fd, unsigned mode)
+{
+    return (int)WEFT__SYS2(SYS_fchmod, fd, mode);
+}
+
 int weft__sys_fstat(int fd, struct stat *out); /* struct stat is libc's */
 int weft__sys_stat(const char *path, struct stat *out);
 

@@ -61,6 +61,8 @@ int weft_pipe_init(weft_pipe_pair *pipe, uint64_t limit, unsigned flags)
 
 int weft__pipe_send(weft_pipe_end *end, struct weft__message *message, weft_deadline deadline)
 {
+    if (end->_over)
+        return weft__pipe_socket_send(end, message, -1, deadline);
     weft_pipe_end *to = other(end);
     int r = hold(end);
     message->left = is_left;
@@ -78,6 +80,8 @@ int weft_pipe_send(weft_pipe_end *end, const void *data, size_t size, weft_deadl
 
 int weft__pipe_receive(weft_pipe_end *end, struct weft__message *message, weft_deadline deadline)
 {
+    if (end->_over)
+        return weft__pipe_socket_receive(end, message, NULL, deadline);
     int r = hold(end);
     message->left = is_left;
     message->other = other(end);
@@ -100,8 +104,114 @@ int weft_pipe_poll(weft_pipe_end *end, weft_deadline deadline)
     return weft__pipe_receive(end, &message, deadline);
 }
 
+/* -- with a descriptor ------------------------------------------------------------------------------ */
+
+static int check_for_descriptors(const weft_pipe_end *end)
+{
+    return end->_over ? 0 : weft__failed(-ENOTSUP, "a descriptor through a pipe in the arena");
+}
+
+int weft_pipe_send_fd(weft_pipe_end *end, const void *data, size_t size, int fd,
+                      weft_deadline deadline)
+{
+    struct weft__message message = { .from = data, .size = size };
+    int r = fd < 0 ? -EBADF : check_for_descriptors(end);
+    return r < 0 ? r : weft__pipe_socket_send(end, &message, fd, deadline);
+}
+
+int weft_pipe_receive_fd(weft_pipe_end *end, void *out, size_t room, size_t *size, int *fd,
+                         weft_deadline deadline)
+{
+    struct weft__message message = { .to = out, .room = room };
+    int r = check_for_descriptors(end);
+    if (r == 0)
+        r = weft__pipe_socket_receive(end, &message, fd, deadline);
+    if (r == 1 || r == -EMSGSIZE)
+        *size = message.size;
+    return r;
+}
+
+/* -- cases of weft_select --------------------------------------------------------------------------- */
+
+int weft__pipe_receive_attempt(struct weft_case *c)
+{
+    size_t *size = (size_t *)(uintptr_t)c->_more;
+    return c->_value ? weft_pipe_receive(c->_on, c->_value, *size, size, weft_at_once())
+                     : weft_pipe_poll(c->_on, weft_at_once());
+}
+
+int weft__pipe_send_attempt(struct weft_case *c)
+{
+    return weft_pipe_send(c->_on, c->_value, c->_more, weft_at_once());
+}
+
+static const uint32_t *receive_look(struct weft_case *c, uint32_t *seen)
+{
+    weft_pipe_end *end = c->_on;
+    const uint32_t *word = weft__shared_queue_look(&end->_in, false, 0, seen);
+    return is_left(other(end)) ? NULL : word;
+}
+
+static const uint32_t *send_look(struct weft_case *c, uint32_t *seen)
+{
+    weft_pipe_end *to = other(c->_on);
+    const uint32_t *word = weft__shared_queue_look(&to->_in, true, c->_more, seen);
+    return is_left(to) ? NULL : word;
+}
+
+static void receive_pass(struct weft_case *c)
+{
+    weft__shared_queue_pass(&((weft_pipe_end *)c->_on)->_in, false);
+}
+
+static void send_pass(struct weft_case *c)
+{
+    weft__shared_queue_pass(&other(c->_on)->_in, true);
+}
+
+static struct weft_case on_pipe(const struct weft__case_ops *ops, weft_pipe_end *end, void *data,
+                                uint64_t more, bool sends)
+{
+    struct weft_case c = { 0 };
+    if (end && end->_over)
+        c = weft__pipe_socket_case(end, sends);
+    else if (end)
+        c = weft__case(ops, end, NULL, 0, NULL, WEFT__WAIT_QUEUE(NULL, NULL));
+    c._value = data;
+    c._more = more;
+    return c;
+}
+
+struct weft_case weft_on_receive(weft_pipe_end *end, void *out, size_t *size)
+{
+    static const struct weft__case_ops ops = { .name = "receive",
+                                               .attempt = weft__pipe_receive_attempt,
+                                               .blocked = weft__case_blocked,
+                                               .taken = weft__pipe_receive_attempt,
+                                               .look = receive_look,
+                                               .pass = receive_pass };
+    return on_pipe(&ops, end, out, (uintptr_t)size, false);
+}
+
+struct weft_case weft_on_send(weft_pipe_end *end, const void *data, size_t size)
+{
+    static const struct weft__case_ops ops = { .name = "send",
+                                               .attempt = weft__pipe_send_attempt,
+                                               .blocked = weft__case_blocked,
+                                               .taken = weft__pipe_send_attempt,
+                                               .look = send_look,
+                                               .pass = send_pass };
+    return on_pipe(&ops, end, (void *)(uintptr_t)data, size, true);
+}
+
+/* -- ends ------------------------------------------------------------------------------------------- */
+
 void weft_pipe_close(weft_pipe_end *end)
 {
+    if (end->_over) {
+        weft__pipe_socket_close(end);
+        return;
+    }
     weft__cells_sub(holders(end), 1);
     if (weft__cells_sum(holders(end), NULL) > 0)
         return;

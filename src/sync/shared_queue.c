@@ -845,24 +845,28 @@ static int put_attempt(struct weft_case *c)
     return weft_queue_put(c->_on, c->_value, c->_detail, weft_at_once());
 }
 
-static const uint32_t *look(weft_queue *q, enum side side, uint32_t *seen)
+const uint32_t *weft__shared_queue_look(weft_queue *q, bool puts, size_t size, uint32_t *seen)
 {
-    uint32_t *event = &ring_of(q)->event[side];
+    uint32_t *event = &ring_of(q)->event[puts ? PUT : GET];
     *seen = shared_or(event, (uint32_t)ASLEEP) | ASLEEP;
-    return event;
+    if (puts)
+        return is_room(q) && !(q->_limit && is_too_much(q, size)) ? NULL : event;
+    return is_there(q) ? NULL : event;
+}
+
+void weft__shared_queue_pass(weft_queue *q, bool puts)
+{
+    pass_on(q, puts ? PUT : GET);
 }
 
 static const uint32_t *get_look(struct weft_case *c, uint32_t *seen)
 {
-    const uint32_t *event = look(c->_on, GET, seen);
-    return is_there(c->_on) ? NULL : event;
+    return weft__shared_queue_look(c->_on, false, 0, seen);
 }
 
 static const uint32_t *put_look(struct weft_case *c, uint32_t *seen)
 {
-    weft_queue *q = c->_on;
-    const uint32_t *event = look(q, PUT, seen);
-    return is_room(q) && !(q->_limit && is_too_much(q, c->_detail)) ? NULL : event;
+    return weft__shared_queue_look(c->_on, true, c->_detail, seen);
 }
 
 static void get_pass(struct weft_case *c)

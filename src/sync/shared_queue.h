@@ -31,6 +31,10 @@ bool weft__shared_queue_is_empty(const weft_queue *q),
     weft__shared_queue_is_full(const weft_queue *q);
 void weft__shared_queue_fini(weft_queue *q);
 struct weft_case weft__shared_queue_case(weft_queue *q, void *value, size_t size, bool puts);
+/* What a case needs: NULL, or the word to watch while there is nothing to get, or no room for size bytes. And
+ * after the watch. */
+const uint32_t *weft__shared_queue_look(weft_queue *q, bool puts, size_t size, uint32_t *seen);
+void weft__shared_queue_pass(weft_queue *q, bool puts);
 
 /* The arena asks for a block that a dead process has lent to a slot. */
 bool weft__shared_queue_has(const void *block, uint64_t slot);
