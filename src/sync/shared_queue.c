@@ -938,7 +938,7 @@ int weft__shared_queue_init(weft_queue *q, void *slots, uint32_t count, uint32_t
         (in_segment && room < size))
         return -EINVAL;
     if (flags & (WEFT_LIFO | WEFT_PRIORITY))
-        return -ENOTSUP;
+        return weft__failed(-ENOTSUP, "a queue with WEFT_SHARED gives the oldest first");
     if (count == 0 || count > COUNT_MAX)
         return weft__failed(-EINVAL, "a queue with WEFT_SHARED is bounded");
     size_t bytes = (in_segment ? RING_ROOM : sizeof *ring) + (size_t)count * room;
