@@ -20,9 +20,9 @@ WEFT_BEGIN
 /* Allocate. The block is nobody's in particular: it stays until it is freed, by any process, whichever
  * others have ended. A process that is killed in the middle of this call, or of a free, leaves the arena whole.
  *   size  bytes; 0 is taken for 1
- * Returns   the block, zeroed or not, aligned to 16 bytes, from 64 bytes on to 64; NULL: no memory, or the
- *           limit, with words in weft_why()
- * Context   task or thread of the program or its process tasks; no lock that another process could hold
+ * Returns   the block, not necessarily zeroed, aligned to 16 bytes, from 64 bytes on to 64; NULL: no memory, the
+ *           limit, or in the child of a plain fork, with words in weft_why()
+ * Context   task or thread of the program or its process tasks; it waits for no other process
  * Cancels   no.   Since 0.1
  */
 WEFT_API WEFT_MUST void *weft_arena_alloc(size_t size);

@@ -45,7 +45,8 @@
 #define WEFT__IF_TAKEN(object) ((object) != NULL)
 
 /* Acquired, but the last owner ended, or its process died, while holding it: what it protects may be
- * half-changed. */
+ * half-changed. A shared lock wants to hear that it is whole again, by weft_lock_repaired() and its like, before it
+ * is let go. */
 #define WEFT_RECOVERED 1
 
 WEFT_BEGIN

@@ -8,8 +8,9 @@
  *     weft_pipe_receive(&pipe->end[0], text, sizeof text, &size, weft_after(WEFT_SEC)); // what child sends
  *
  * A process holds an end from its first call on it until it closes it, or ends. When an end was held and is no
- * more, the other end is told: by 0 after the last message if it was closed, by -EPIPE if its last holder died.
- * (Who dies before its first call has held nothing: a deadline, or the join, tells.)
+ * more, the other end is told: by 0 after the last message if it was closed, by -EPIPE if its last holder ended
+ * without closing it, killed or not. (Who ends before its first call has held nothing: a deadline, or the join,
+ * tells.)
  *
  * Programs of one user that did not start each other have ends over a socket, by name; and descriptors go along
  * with messages there:
@@ -58,7 +59,7 @@ WEFT_API int weft_pipe_init(weft_pipe_pair *pipe, uint64_t limit, unsigned flags
 /* Send a message to the other end, waiting while too much is on its way there. Messages of several tasks come
  * in some order, each one whole.
  *   data, size  any size, also 0
- * Returns   0; -EPIPE an end is closed, or the other's last holder died; -ETIMEDOUT, -ECANCELED, -ENOMEM,
+ * Returns   0; -EPIPE an end is closed, or the other's last holder has ended; -ETIMEDOUT, -ECANCELED, -ENOMEM,
  *           -ENOTSUP (the child of a plain fork): not sent
  * Context   task or thread; any number at once
  * Cancels   yes.   Since 0.1
@@ -70,8 +71,8 @@ WEFT_API WEFT_MUST int weft_pipe_send(weft_pipe_end *end, const void *data, size
  *   out, room  where to, and how many bytes at most
  *   size       its length; also when it is too long
  * Returns   1 it is in out; 0 the other end is closed, and this was all; -EMSGSIZE it is longer than room, and
- *           stays; -EPIPE the other end's last holder died, and this was all, or this end is closed;
- *           -ETIMEDOUT, -ECANCELED, -ENOMEM, -ENOTSUP: nothing was taken; -EMFILE over a socket: no number
+ *           stays; -EPIPE the other end's last holder ended without closing it, and this was all, or this end is
+ *           closed; -ETIMEDOUT, -ECANCELED, -ENOMEM, -ENOTSUP: nothing was taken; -EMFILE over a socket: no number
  *           was free for a descriptor that a long message came by, and it is lost
  * Context   task or thread; any number at once
  * Cancels   yes.   Since 0.1

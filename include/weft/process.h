@@ -15,13 +15,14 @@
  * with the memory of that moment: globals that were changed later are as they were then (weft_fork copies
  * what is there now). What it is handed must mean the same there: a job, which is copied; a pointer into the
  * arena (<weft/arena.h>); read-only data of the program, such as a string literal; or NULL. Any other pointer is
- * -EFAULT at the spawn. It has the spawner's user, groups, umask, limits, folder and environment of the
- * moment of the spawn, its output and error, /dev/null as input, and no other descriptor, unless passed.
+ * -EFAULT at the spawn. A job is copied byte by byte, and nobody looks into it: pointers in it must be of these
+ * kinds too, or they lead astray there. It has the spawner's user, groups, umask, limits, folder and environment of
+ * the moment of the spawn, its output and error, /dev/null as input, and no other descriptor, unless passed.
  *
- * Its function runs on the process's own thread, with a thread's stack; coroutines, threads and process
- * tasks can be started in it. When it has returned, what it left in the background is waited for as at a program's end, then
- * standard output and the like are flushed; handlers that the program registered with atexit() before do not
- * run, nor do those of pthread_atfork().
+ * Its function runs on the process's own thread, with a thread's stack; coroutines, threads and process tasks can
+ * be started in it. When it has returned, what it left in the background is waited for as at a program's end, then
+ * standard output and the like are flushed; handlers that the program registered with atexit() before do not run,
+ * nor do those of pthread_atfork().
  *
  * Lives: a task of a group lives until its group's wait at the latest; in the background it is waited for
  * (default), ended at the program's end (WEFT_DAEMON), or lives on (WEFT_DETACHED). All but the detached are killed

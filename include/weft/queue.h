@@ -75,8 +75,8 @@ typedef struct weft_queue { /* private; 128 bytes */
  *          NULL (it takes its memory from the arena), count is 1 to 2^27 - 1, and size may be 0: each value
  *          is a message of its own length. Or it lies in a segment, and slots too: WEFT_SEGMENT_SLOTS(count,
  *          size) bytes, aligned to 64; a message is then no longer than 104 bytes
- * Returns   0; -EINVAL; shared: -ENOMEM, with words in weft_why(); -ENOTSUP (WEFT_LIFO, WEFT_PRIORITY; in a
- *           segment without /proc)
+ * Returns   0; -EINVAL; shared: -ENOMEM, -ENOTSUP (WEFT_LIFO, WEFT_PRIORITY; in a segment without /proc), with
+ *           words in weft_why()
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */
