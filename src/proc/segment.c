@@ -179,10 +179,14 @@ int weft_segment_open(weft_segment *segment, const char *path, size_t size,
     segment->_path = weft__alloc(length, 1);
     if (segment->_path) {
         memcpy(segment->_path, path, length);
-        bool alone = lock(segment->_fd, PRESENT, F_WRLCK) == 0;
-        r = alone ? make(segment, size, prepare, arg) : join(segment, size, &is);
+        r = lock(segment->_fd, PRESENT, F_WRLCK);
+        r = r == 0         ? make(segment, size, prepare, arg)
+            : r == -EAGAIN ? join(segment, size, &is)
+                           : r;
         if (r == 0)
             r = lock(segment->_fd, PRESENT, F_RDLCK);
+        if (r == 0)
+            r = lock(segment->_fd, BUSY, F_UNLCK);
     } else {
         r = -ENOMEM;
     }
@@ -190,7 +194,6 @@ int weft_segment_open(weft_segment *segment, const char *path, size_t size,
         weft_segment_close(segment);
         return failed(r, path, r == -EINVAL ? "it has another size" : NULL);
     }
-    lock(segment->_fd, BUSY, F_UNLCK);
     return 0;
 }
 

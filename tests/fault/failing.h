@@ -48,7 +48,10 @@ __attribute__((unused)) static long fault(long nr)
         { SYS_getsockname, { ENOBUFS, ENOBUFS } }, { SYS_setsockopt, { ENOBUFS, ENOMEM } },
         { SYS_getsockopt, { ENOBUFS, ENOMEM } },   { SYS_ioctl, { ENODEV, ENXIO } },
         { SYS_pipe2, { EMFILE, ENFILE } },         { SYS_fsync, { EIO, EIO } },
-        { SYS_uname, { EFAULT, EFAULT } },
+        { SYS_uname, { EFAULT, EFAULT } },         { SYS_memfd_create, { EMFILE, ENFILE } },
+        { SYS_ftruncate, { EFBIG, EIO } },         { SYS_fallocate, { ENOSPC, EINTR } },
+        { SYS_clone, { EAGAIN, ENOMEM } },         { SYS_pidfd_open, { EMFILE, ENOMEM } },
+        { SYS_waitid, { EINTR, EINTR } },
     };
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         if (faults[i].nr == nr && is_the_one()) {
