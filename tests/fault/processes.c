@@ -1,5 +1,5 @@
 /* The n-th system call or allocation fails, n = 1, 2, ... until none does, in a program that makes its zygote and
- * two process tasks: in the program, in the zygote and in the tasks, which have the count of the moment they were
+ * process tasks: in the program, in the zygote and in the tasks, which have the count of the moment they were
  * cloned at. A spawn that fails says so; the next one works; no descriptor and no process is left. */
 #include "failing.h"
 
@@ -73,15 +73,59 @@ static int add(void *arg)
     return 0;
 }
 
-static bool two_tasks(void)
+static int rest(void *arg)
 {
+    (void)arg;
+    return weft_sleep(weft_after(600 * WEFT_SEC));
+}
+
+static int nest(void *arg)
+{
+    weft_group group;
+    struct job *job = arg, part = { .a = job->a, .b = job->b };
+    int r = weft_group_init(&group, 0);
+    if (r == 0) {
+        (void)!weft_group_spawn_job(&group, WEFT_PROCESS, add, &part);
+        r = weft_group_wait(&group, SOON);
+        weft_group_fini(&group);
+    }
+    job->sum = part.sum;
+    return r;
+}
+
+/* It is one that is killed, with a descriptor passed to it. */
+static bool killed(weft_group *group)
+{
+    weft_task task;
+    struct weft_exit end = { .size = sizeof end };
+    struct weft_process process = { .size = sizeof process,
+                                    .pass = &(struct weft_pass){ 1, 7 },
+                                    .pass_count = 1 };
+    struct weft_spawn more = { .size = sizeof more, .task = &task, .process = &process };
+    int r = weft_group_spawn_with(group, WEFT_PROCESS, rest, NULL, &more);
+    if (r == 0) {
+        bool known = weft_task_pid(task) > 0, sent = weft_task_kill(task, SIGKILL) == 0;
+        CHECK(known);
+        if (!sent)
+            weft_group_cancel(group); /* the reaper has more ways */
+        CHECK_OK(weft_task_join(task, &end, SOON));
+        CHECK(end.result == (sent ? -EOWNERDEAD : -ECANCELED) || end.signal == 0);
+    }
+    int done = weft_group_wait(group, SOON);
+    CHECK(done <= 0);
+    return r == 0 && end.result == -EOWNERDEAD;
+}
+
+static bool each_task(void)
+{
+    static weft_fn *const does[] = { add, add, nest };
     weft_group group;
     bool good = true;
     if (!group_begin(&group, false))
         return false;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct job job = { .a = i, .b = 2 };
-        int r = weft_group_spawn_job(&group, WEFT_PROCESS, add, &job);
+        int r = weft_group_spawn_job(&group, WEFT_PROCESS, does[i], &job);
         int done = weft_group_wait(&group, SOON);
         CHECK(done <= 0);
         if ((r == 0 && done == 0) != (job.sum == i + 2))
@@ -89,6 +133,7 @@ static bool two_tasks(void)
                  job.sum);
         good &= r == 0 && done == 0;
     }
+    good &= killed(&group);
     weft_group_fini(&group);
     return good;
 }
@@ -106,10 +151,10 @@ static bool run_with(long n, bool allocations, int *open_at_end)
             __atomic_store_n(&weft__alloc_fault, alloc_fails, __ATOMIC_RELEASE);
         else
             __atomic_store_n(&weft__sys_fault, fail_call, __ATOMIC_RELEASE);
-        two_tasks();
+        each_task();
         got[0] = __atomic_exchange_n(&countdown, 0, __ATOMIC_ACQ_REL) > 0;
         *armed = false;
-        if (!two_tasks())
+        if (!each_task())
             FAIL("call %ld failed before, and now a spawn: %s", failed_nr, weft_why());
         CHECK_OK(weft_stop(SOON));
         got[1] = t_descriptors(0);
@@ -166,7 +211,7 @@ TEST_REAL(where_libc_is_not_right_in_a_clone_there_are_no_process_tasks, REAL)
     CHECK_ERR(weft_group_spawn_job(&group, WEFT_PROCESS, add, &job), -ENOTSUP);
     __atomic_store_n(&weft__sys_fault, NULL, __ATOMIC_RELEASE);
     weft_group_fini(&group);
-    CHECK(two_tasks());
+    CHECK(each_task());
 }
 
 /* -- the zygote without Syscall User Dispatch, as on older kernels and aarch64 ------------------------------- */
@@ -222,7 +267,7 @@ static int use_libc(void *arg)
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(WEXITSTATUS(status), 6);
     CHECK_EQ(setresuid(getuid(), getuid(), getuid()), 0); /* libc tells all threads that it knows */
-    CHECK(two_tasks());
+    CHECK(each_task());
     raise(SIGKILL);
     return 0;
 }
@@ -237,7 +282,7 @@ TEST_REAL(without_dispatch_process_tasks_are_as_they_are_with_it, REAL)
                               NULL)); /* workers, whose stacks are in the clone */
     CHECK_OK(weft_group_wait(&group, SOON));
     __atomic_store_n(&weft__sys_fault, no_dispatch, __ATOMIC_RELEASE);
-    CHECK(two_tasks());
+    CHECK(each_task());
 #ifdef __x86_64__
     CHECK(__atomic_load_n(&refused, __ATOMIC_ACQUIRE));
 #endif
