@@ -456,7 +456,9 @@ int weft__sys_clone_test(void)
         weft__sys_exit_now(raise(0) == 0 && pthread_mutex_lock(mutex) == 0 ? 0 : 1);
     if (r > 0) {
         WEFT__SYS4(SYS_wait4, r, &status, __WALL, NULL);
-        r = status == 0 && pthread_mutex_trylock(mutex) == EOWNERDEAD ? 0 : -ENOTSUP;
+        r = status == 0 && pthread_mutex_trylock(mutex) == EOWNERDEAD ? 0
+            : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL      ? -EAGAIN
+                                                                      : -ENOTSUP;
     }
     if (r == 0) {
         pthread_mutex_consistent(mutex);
