@@ -463,6 +463,13 @@ TEST_REAL(a_stopped_process_holds_nobody_beyond_a_deadline, REAL)
     weft_group_fini(&g);
 }
 
+static bool is_stopped(pid_t pid) /* each of its threads */
+{
+    char states[100];
+    t_shell(states, sizeof states, "cut -d ' ' -f 3 /proc/%d/task/*/stat | sort -u", (int)pid);
+    return strcmp(states, "T\n") == 0;
+}
+
 static int spawn_under_a_stopped_program(void *arg)
 {
     struct shared *x = arg;
@@ -471,6 +478,7 @@ static int spawn_under_a_stopped_program(void *arg)
     long one = 1;
     weft_group_init(&g, WEFT_KEEP_GOING);
     CHECK_OK(kill(program, SIGSTOP));
+    UNTIL(is_stopped(program));
     CHECK_OK(weft_queue_put(&x->queue, &one, sizeof one, SOON)); /* no business of the program's */
     CHECK_EQ(weft_queue_get(&x->queue, &one, sizeof one, SOON), 1);
     CHECK_ERR(weft_group_spawn(&g, KIND, seven, NULL), -ETIMEDOUT);
@@ -493,7 +501,9 @@ static void be_stopped(void *arg)
 TEST_REAL(while_the_program_is_stopped_its_processes_go_on, REAL)
 {
     PROCESSES();
-    CHECK_EQ(in_child(be_stopped, NULL, NULL, 0), 0);
+    char words[2000];
+    if (in_child(be_stopped, NULL, words, sizeof words) != 0)
+        FAIL("%s", words);
 }
 
 /* -- the end of a program -------------------------------------------------------------------------------------- */
@@ -643,7 +653,9 @@ static void leave_main(void *arg)
 TEST_REAL(processes_live_on_when_the_main_thread_has_ended, REAL)
 {
     PROCESSES();
-    CHECK_EQ(WEXITSTATUS(in_child(leave_main, NULL, NULL, 0)), 5);
+    char words[2000];
+    if (WEXITSTATUS(in_child(leave_main, NULL, words, sizeof words)) != 5)
+        FAIL("%s", words);
 }
 
 static int nested(void *arg)
