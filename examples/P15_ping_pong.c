@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <weft.h>
 
-enum { ROUNDS = 500 };
+enum { ROUNDS = 200 };
 #define SOON weft_after(10 * WEFT_SEC)
 
 struct table { /* in the arena: both see it */
@@ -18,10 +18,10 @@ struct table { /* in the arena: both see it */
     weft_semaphore semaphore[2];
 };
 
-static int await_turn(struct table *t, int me)
+static int await_number(_Atomic int *there, int number)
 {
     int r = 0;
-    while (r == 0 && t->turn != me)
+    while (r == 0 && *there != number)
         r = weft_yield(); /* memory alone has nothing to wait with, so it is asked again */
     return r;
 }
@@ -39,17 +39,17 @@ static int await_turn(struct table *t, int me)
 static int play(void *arg)
 {
     char c;
-    size_t size;
-    weft_signal usr1;
+    weft_signal usr1 = { 0 };
     struct table *t = arg;
     int me = t->players++; /* who comes first begins */
     int r = weft_signal_init(&usr1, &(int){ SIGUSR1 }, 1);
     t->pid[me] = getpid();
+    r = r < 0 ? r : await_number(&t->players, 2);
     PLAY("pipe", weft_pipe_send(&t->pipe.end[me], "", 1, SOON),
-         weft_pipe_receive(&t->pipe.end[me], &c, 1, &size, SOON));
+         weft_pipe_receive(&t->pipe.end[me], &c, 1, &(size_t){ 0 }, SOON));
     PLAY("queue", weft_queue_put(&t->queue[!me], "", 1, SOON),
          weft_queue_get(&t->queue[me], &c, 1, SOON));
-    PLAY("shared memory", t->turn = !me, await_turn(t, me));
+    PLAY("shared memory", t->turn = !me, await_number(&t->turn, me));
     PLAY("signal", kill(t->pid[!me], SIGUSR1), weft_signal_wait(&usr1, SOON));
     PLAY("semaphore", weft_semaphore_release(&t->semaphore[!me], 1),
          weft_semaphore_acquire(&t->semaphore[me], SOON));
