@@ -16,8 +16,15 @@
  * what is there now). What it is handed must mean the same there: a job, which is copied; a pointer into the
  * arena (<weft/arena.h>); read-only data of the program, such as a string literal; or NULL. Any other pointer is
  * -EFAULT at the spawn. A job is copied byte by byte, and nobody looks into it: pointers in it must be of these
- * kinds too, or they lead astray there. It has the spawner's user, groups, umask, limits, folder and environment of
- * the moment of the spawn, its output and error, /dev/null as input, and no other descriptor, unless passed.
+ * kinds too, or they lead astray there.
+ *
+ * It has the spawner's user, groups, capabilities, no_new_privs, umask, limits, nice value, folder, environment and
+ * blocked signals of the moment of the spawn, its output and error, /dev/null as input, and no other descriptor,
+ * unless passed. Signals that the program caught when the zygote was made are at their default
+ * in it, but for those of faults (SIGSEGV and the like) and SIGQUIT; what it ignored stays ignored, but for SIGCHLD.
+ * All else that a process has (affinity, scheduling policy, namespaces, cgroup, the bounding set, securebits) is the
+ * zygote's. What cannot be given to it is -EPERM at the spawn: a limit or a right that the zygote has not, or a filter of
+ * system calls that came after it, until weft_drop makes it anew.
  *
  * Its function runs on the process's own thread, with a thread's stack; coroutines, threads and process tasks can
  * be started in it. When it has returned, what it left in the background is waited for as at a program's end, then
@@ -27,7 +34,8 @@
  * Lives: a task of a group lives until its group's wait at the latest; in the background it is waited for
  * (default), ended at the program's end (WEFT_DAEMON), or lives on (WEFT_DETACHED). All but the detached are killed
  * by the kernel when the program dies, however it dies, and those of a process task when that one dies.
- * None is ever left uncollected; the program's own children, its SIGCHLD and its waits see nothing of all this.
+ * None is ever left uncollected: the program does it, and init (or the next subreaper) if that was killed. Its own
+ * children, its SIGCHLD and its waits see nothing of all this.
  *
  * Cancelled (weft_task_cancel, its group, a deadline), its waits end with -ECANCELED as any task's do. If it
  * has not ended by itself after 2 s it gets SIGTERM, 2 s later SIGKILL; struct weft_process says otherwise.
@@ -35,7 +43,8 @@
  *
  * The zygote needs a moment in which only weft's own threads run, and they sleep. With other threads busy the
  * spawn is -EBUSY: then weft_process_prepare() belongs before them. Memory that is touched before it makes every
- * process task dearer (14 to 25 ms for 512 MiB), so early is better in any case. */
+ * process task dearer (14 to 25 ms for 512 MiB), so early is better in any case; what no task reads can be kept out
+ * of it by madvise(MADV_DONTFORK). */
 #ifndef WEFT_PROCESS_H
 #define WEFT_PROCESS_H
 
@@ -125,7 +134,7 @@ WEFT_API int weft_fork(void);
 WEFT_API WEFT_MUST int weft_fork_wait(int pid, struct weft_exit *out, weft_deadline deadline);
 
 /* Give up privileges for good: every thread of the process gets the user, the group and no others, and process
- * tasks start with these.
+ * tasks start with these. A program that an exec must not give more sets PR_SET_NO_NEW_PRIVS before its threads.
  *   user, group  numbers, as getpwnam(3) tells them
  * Returns   0; -EPERM not allowed; -EBUSY process tasks of this process live, which it could not end any
  *           more; or, with the privileges gone, that no zygote can be made now: then spawns will try again;

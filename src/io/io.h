@@ -97,6 +97,9 @@ int weft__connect(int fd, const struct sockaddr_storage *addr, socklen_t size,
 /* Sleep for a while, longer each time. -ETIMEDOUT, -ECANCELED, -EBADF. The deadline is fixed. */
 int weft__target_pause(const struct weft__target *target, weft_span *pause, weft_deadline deadline);
 
+/* -- signal.c */
+void weft__signals_forget(void); /* in a process with other descriptors: nobody awaits any */
+
 /* One span in all the waits of a call. */
 static inline weft_deadline weft__fixed(weft_deadline deadline)
 {

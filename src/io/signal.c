@@ -52,6 +52,12 @@ static void restore_unwanted(void)
     caught &= wanted;
 }
 
+void weft__signals_forget(void)
+{
+    first = NULL;
+    caught = 0;
+}
+
 int weft_signal_init(weft_signal *signal, const int *signos, size_t count)
 {
     uint64_t wanted = 0;

@@ -1,5 +1,6 @@
 /* credentials.c - see proc.h. The kernel's own calls: they are about one thread, and it is the only one. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/prctl.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -44,13 +45,18 @@ int weft__credentials_get(struct weft__credentials *out)
     *out = (struct weft__credentials){ .mask = umask_get() };
     WEFT__SYS3(SYS_getresuid, &out->user[0], &out->user[1], &out->user[2]);
     WEFT__SYS3(SYS_getresgid, &out->group[0], &out->group[1], &out->group[2]);
+    struct __user_cap_header_struct v3 = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    long r = WEFT__SYS2(SYS_capget, &v3, out->capabilities);
+    if (r < 0)
+        return (int)r;
+    out->nice = (int)WEFT__SYS2(SYS_getpriority, 0, 0);
     out->no_new_privs = weft__sys_prctl(PR_GET_NO_NEW_PRIVS, 0);
     int seccomp = weft__sys_prctl(PR_GET_SECCOMP, 0);
     out->seccomp = seccomp > 0 ? seccomp : 0; /* there are kernels without */
     if (out->no_new_privs < 0)
         return out->no_new_privs;
     for (int i = 0; i < WEFT__LIMITS; i++) {
-        long r = WEFT__SYS4(SYS_prlimit64, 0, i, NULL, &out->limits[i]);
+        r = WEFT__SYS4(SYS_prlimit64, 0, i, NULL, &out->limits[i]);
         if (r < 0)
             return (int)r;
     }
@@ -94,7 +100,7 @@ static bool has_groups(const uint32_t *groups, int count)
            (count == 0 || memcmp(groups, have_groups, (size_t)count * sizeof *groups) == 0);
 }
 
-/* Only what differs, and the user last: then nothing more may be changed. */
+/* Only what differs, and the user late: then not much more may be changed. */
 int weft__credentials_put(const struct weft__credentials *to, const uint32_t *groups,
                           int groups_count)
 {
@@ -102,12 +108,20 @@ int weft__credentials_put(const struct weft__credentials *to, const uint32_t *gr
     for (int i = 0; i < WEFT__LIMITS && r == 0; i++)
         if (memcmp(&to->limits[i], &have.limits[i], sizeof have.limits[i]) != 0)
             r = WEFT__SYS4(SYS_prlimit64, 0, i, &to->limits[i], NULL);
+    if (r == 0 && to->nice != have.nice)
+        r = WEFT__SYS3(SYS_setpriority, 0, 0, 20 - to->nice);
     if (r == 0 && !has_groups(groups, groups_count))
         r = WEFT__SYS2(SYS_setgroups, groups_count, groups);
     if (r == 0 && memcmp(to->group, have.group, sizeof have.group) != 0)
         r = WEFT__SYS3(SYS_setresgid, to->group[0], to->group[1], to->group[2]);
-    if (r == 0 && memcmp(to->user, have.user, sizeof have.user) != 0)
+    bool another = memcmp(to->user, have.user, sizeof have.user) != 0;
+    if (r == 0 && another)
         r = WEFT__SYS3(SYS_setresuid, to->user[0], to->user[1], to->user[2]);
+    if (r == 0 &&
+        (another || memcmp(to->capabilities, have.capabilities, sizeof have.capabilities) != 0)) {
+        struct __user_cap_header_struct v3 = { _LINUX_CAPABILITY_VERSION_3, 0 };
+        r = WEFT__SYS2(SYS_capset, &v3, to->capabilities);
+    }
     if (r == 0 && to->no_new_privs && !have.no_new_privs)
         r = weft__sys_prctl(PR_SET_NO_NEW_PRIVS, 1);
     if (r == 0 && to->mask != have.mask)

@@ -72,7 +72,9 @@ enum { WEFT__LIMITS = 16, WEFT__PASSED = 66 };
 
 struct weft__credentials {
     uint32_t user[3], group[3]; /* real, effective, saved */
+    uint32_t capabilities[6];   /* effective, permitted, inheritable, and the upper halves */
     uint32_t mask;              /* umask */
+    int nice;                   /* 20 less it, as the kernel tells it */
     int no_new_privs, seccomp;
     struct {
         uint64_t soft, hard;

@@ -7,6 +7,7 @@
 #include <linux/prctl.h>
 
 #include "base/sys.h"
+#include "io/io.h"
 #include "proc/proc.h"
 
 enum { PATIENCE = 1000000000 /* ns, for all to come to rest */ };
@@ -26,6 +27,25 @@ static void close_all_but(const int *keep, int count) /* in ascending order */
     weft__sys_close_range(from, ~0u);
 }
 
+/* As after exec: what the program catches would run its handlers in the tasks, which have nothing of what these are
+ * about. Those for faults and SIGQUIT stay, they tell of crashes and dump; and a task's own children want SIGCHLD. */
+static void default_signals(void)
+{
+    static const int told[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGQUIT };
+    uint64_t keep = 0;
+    for (unsigned i = 0; i < ARRAY_LEN(told); i++)
+        keep |= (uint64_t)1 << told[i];
+    for (int signo = 1; signo <= 64; signo++) {
+        struct sigaction is;
+        if (signo < 64 && keep >> signo & 1)
+            continue;
+        if (weft__sys_sigaction(signo, NULL, &is) == 0 && is.sa_handler != SIG_DFL &&
+            (is.sa_handler != SIG_IGN || signo == SIGCHLD))
+            weft__sys_sigaction(signo, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+    }
+    weft__signals_forget();
+}
+
 static void settle(int theirs)
 {
     int keep[] = { weft__proc_ways.bell, weft__proc_ways.log, theirs };
@@ -42,6 +62,7 @@ static void settle(int theirs)
     WEFT__SYS1(SYS_chdir, "/");
     weft__sys_prctl(PR_SET_NAME, (unsigned long)"weft-zygote");
     weft__sys_input_forget();
+    default_signals();
     if (weft__credentials_note() < 0 || weft__sys_on_exit(weft__child_at_exit) < 0)
         weft__sys_exit_now(1);
     weft__proc_forget();
