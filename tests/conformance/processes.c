@@ -4,12 +4,17 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define REAL "processes"
 #define SOON weft_after(15 * WEFT_SEC)
@@ -189,6 +194,33 @@ TEST_REAL(the_exit_record_says_how_it_ended, REAL)
     CHECK(!end.core);
     CHECK_EQ(spawn_one(crash, NULL, 0, NULL, &end), -EOWNERDEAD);
     CHECK_EQ(end.signal, SIGSEGV);
+}
+
+static int dump_core(void *arg)
+{
+    struct rlimit core = { 1 << 20, RLIM_INFINITY };
+    setrlimit(RLIMIT_CORE, &core);
+    signal(SIGABRT, SIG_DFL);
+    raise(SIGABRT);
+    return arg != NULL;
+}
+
+TEST_REAL(the_exit_record_tells_of_a_core_as_wait_does, REAL)
+{
+    PROCESSES();
+    int status;
+    struct weft_exit end;
+    CHECK_EQ(chdir(t_dir(t)), 0);
+    fflush(NULL);
+    pid_t plain = fork();
+    if (plain == 0)
+        dump_core(NULL);
+    CHECK_EQ(waitpid(plain, &status, 0), plain);
+    CHECK_EQ(spawn_one(dump_core, NULL, 0, NULL, &end), -EOWNERDEAD);
+    CHECK_EQ(end.signal, SIGABRT);
+    CHECK_EQ(end.core, WCOREDUMP(status) != 0);
+    if (!end.core)
+        SKIP("this machine dumps no cores");
 }
 
 static int nothing(void *arg)
@@ -607,6 +639,119 @@ TEST_REAL(it_is_in_all_groups_that_its_spawner_is_in_now, REAL)
     CHECK_EQ(in_a_program_of_its_own("groups", many_groups, out, sizeof out), 0);
 }
 
+struct rights {
+    uint32_t capabilities[6];
+    int nice, no_new_privs, filtered;
+};
+
+static struct rights rights_now(void)
+{
+    struct rights r = { .nice = getpriority(PRIO_PROCESS, 0),
+                        .no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+                        .filtered = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) };
+    struct __user_cap_header_struct v3 = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    CHECK_EQ(syscall(SYS_capget, &v3, r.capabilities), 0);
+    return r;
+}
+
+static int tell_rights(void *job)
+{
+    *(struct rights *)job = rights_now();
+    return 0;
+}
+
+static void check_rights(void)
+{
+    struct rights mine = rights_now(), its = { .nice = 100 };
+    CHECK_EQ(spawn_one(tell_rights, &its, sizeof its, NULL, NULL), 0);
+    CHECK_MEM(&its, &mine, sizeof its);
+}
+
+static void lose_rights(void)
+{
+    check_rights();
+    CHECK_EQ(setpriority(PRIO_PROCESS, 0, 7), 0);
+    check_rights();
+    struct __user_cap_header_struct v3 = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct rights r = rights_now();
+    r.capabilities[0] &= ~(1u << CAP_NET_RAW | 1u << CAP_CHOWN);
+    r.capabilities[1] &= ~(1u << CAP_NET_RAW);
+    CHECK_EQ(syscall(SYS_capset, &v3, r.capabilities), 0);
+    check_rights();
+    CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    check_rights();
+    CHECK_EQ(setresuid(65534, 65534, 65534), 0);
+    check_rights();
+}
+
+static void be_filtered(void)
+{
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog all = { 1, &allow };
+    weft_group g;
+    check_rights();
+    CHECK_EQ(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &all), 0);
+    weft_group_init(&g, WEFT_KEEP_GOING);
+    CHECK_ERR(weft_group_spawn(&g, WEFT_PROCESS, nothing, NULL), -EPERM);
+    CHECK_ERR(weft_group_wait(&g, SOON), -EPERM);
+    weft_group_fini(&g);
+    CHECK_OK(weft_drop(0, 0)); /* the zygote is made anew, under the filter */
+    check_rights();
+}
+
+TEST_REAL(it_has_the_rights_that_its_spawner_has_now, REAL)
+{
+    PROCESSES();
+    char out[64];
+    if (getuid() != 0)
+        SKIP("only root has rights to lose");
+    CHECK_EQ(in_a_program_of_its_own("rights", lose_rights, out, sizeof out), 0);
+    CHECK_EQ(in_a_program_of_its_own("filter", be_filtered, out, sizeof out), 0);
+}
+
+static int handling(int signo)
+{
+    struct sigaction act;
+    CHECK_EQ(sigaction(signo, NULL, &act), 0);
+    return act.sa_handler == SIG_DFL ? 'd' : act.sa_handler == SIG_IGN ? 'i' : 'h';
+}
+
+static int look_at_signals(void *arg)
+{
+    static const int term = SIGTERM;
+    weft_signal signal;
+    CHECK_EQ(handling(SIGTERM), 'd');
+    CHECK_EQ(handling(SIGUSR1), 'd');
+    CHECK_EQ(handling(SIGCHLD), 'd');
+    CHECK_EQ(handling(SIGHUP), 'i');
+    CHECK_OK(weft_signal_init(&signal, &term, 1)); /* it may have its own */
+    CHECK_EQ(raise(SIGTERM), 0);
+    CHECK_EQ(weft_signal_wait(&signal, SOON), SIGTERM);
+    weft_signal_fini(&signal);
+    return arg != NULL;
+}
+
+static int raise_term(void *arg)
+{
+    raise(SIGTERM);
+    return arg != NULL;
+}
+
+TEST_REAL(signals_that_the_program_catches_are_not_caught_in_it, REAL)
+{
+    PROCESSES();
+    static const int term = SIGTERM;
+    weft_signal ours;
+    CHECK_OK(weft_signal_init(&ours, &term, 1));
+    signal(SIGUSR1, on_raise);
+    signal(SIGCHLD, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    CHECK_EQ(run(look_at_signals, NULL), 0);
+    CHECK_EQ(run(raise_term, NULL), -EOWNERDEAD);
+    CHECK_EQ(weft_signal_wait(&ours, weft_at_once()), -ETIMEDOUT);
+    weft_signal_fini(&ours);
+}
+
 /* -- cancel, signals -------------------------------------------------------------------------------------- */
 
 static int sleep_long(void *arg)
@@ -957,6 +1102,118 @@ TEST_REAL(a_detached_one_lives_on, REAL)
     CHECK_EQ(kill(pid, SIGKILL), 0);
 }
 
+/* -- at a terminal ---------------------------------------------------------------------------------------- */
+
+static int say_how_it_ends(void *begun)
+{
+    ADD(*(int *)begun, 1);
+    int r = weft_sleep(weft_never());
+    printf("%s\n", r == -ECANCELED ? "ends" : "goes on");
+    return r;
+}
+
+static int two_of_them(void *begun)
+{
+    weft_group g;
+    weft_group_init(&g, 0);
+    CHECK_OK(weft_group_spawn(&g, WEFT_PROCESS, say_how_it_ends, begun));
+    int r = weft_group_wait(&g, weft_never());
+    weft_group_fini(&g);
+    printf("has waited\n");
+    return r;
+}
+
+static int *spawn_a_tree(weft_group *g)
+{
+    int *begun = weft_arena_alloc(sizeof *begun);
+    *begun = 0;
+    weft_group_init(g, WEFT_KEEP_GOING);
+    CHECK_OK(weft_group_spawn(g, WEFT_PROCESS, say_how_it_ends, begun));
+    CHECK_OK(weft_group_spawn(g, WEFT_PROCESS, two_of_them, begun));
+    UNTIL(LOAD(*begun) == 2);
+    printf("ready\n");
+    fflush(stdout);
+    return begun;
+}
+
+static void decide_at_ctrl_c(void)
+{
+    static const int interrupt = SIGINT;
+    weft_signal signal;
+    weft_group g;
+    CHECK_OK(weft_signal_init(&signal, &interrupt, 1));
+    spawn_a_tree(&g);
+    CHECK_EQ(weft_signal_wait(&signal, SOON), SIGINT);
+    weft_group_cancel(&g);
+    CHECK_ERR(weft_group_wait(&g, SOON), 0);
+    CHECK_EQ(weft_signal_wait(&signal, weft_at_once()), -ETIMEDOUT); /* once */
+    printf("interrupted\n");
+}
+
+static void know_nothing_of_ctrl_c(void)
+{
+    weft_group g;
+    spawn_a_tree(&g);
+    for (;;)
+        pause();
+}
+
+/* What it and all that it has started write until the last of them is gone, Ctrl-C typed when it is ready. */
+static int at_a_terminal(void (*program)(void), char *out, size_t size)
+{
+    int ends[2], status;
+    CHECK_OK(weft_terminal_pair(ends));
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        setsid();
+        ioctl(ends[1], TIOCSCTTY, 0);
+        for (int i = 0; i < 3; i++)
+            dup2(ends[1], i);
+        close(ends[0]);
+        close(ends[1]);
+        program();
+        exit(0);
+    }
+    close(ends[1]);
+    size_t got = 0;
+    bool typed = false;
+    for (ssize_t n; (n = weft_read(ends[0], out + got, size - 1 - got, SOON)) > 0;) {
+        got += (size_t)n;
+        out[got] = 0;
+        if (!typed && strstr(out, "ready")) {
+            typed = true;
+            CHECK_EQ(write(ends[0], "\003", 1), 1);
+        }
+    }
+    close(ends[0]);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static int times(const char *text, const char *word)
+{
+    int n = 0;
+    while ((text = strstr(text, word))) {
+        text += strlen(word);
+        n++;
+    }
+    return n;
+}
+
+TEST_REAL(ctrl_c_at_a_terminal_ends_the_tree_once, REAL)
+{
+    PROCESSES();
+    char out[4096] = "";
+    int status = at_a_terminal(decide_at_ctrl_c, out, sizeof out);
+    if (status != 0 || times(out, "ends") != 2 || times(out, "has waited") != 1 ||
+        times(out, "interrupted") != 1 || times(out, "goes on") != 0)
+        FAIL("status %x\n%s", (unsigned)status, out);
+    status = at_a_terminal(know_nothing_of_ctrl_c, out, sizeof out);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGINT || times(out, "ends") != 0)
+        FAIL("status %x\n%s", (unsigned)status, out);
+}
+
 struct tree {
     int pids[8], count;
 };
@@ -1040,6 +1297,48 @@ TEST_REAL(a_zygote_that_dies_is_made_anew, REAL)
         CHECK_EQ(kill(zygote, SIGKILL), 0);
     }
     CHECK_OK(run(nothing, NULL));
+}
+
+enum { LATE = 256 << 20 };
+static char *late, *kept_out;
+
+static int resident(pid_t pid) /* MiB */
+{
+    char path[64];
+    long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *f = fopen(path, "re");
+    CHECK(f && fscanf(f, "%*d %ld", &pages) == 1);
+    fclose(f);
+    return (int)(pages * sysconf(_SC_PAGESIZE) >> 20);
+}
+
+static int look_at_late(void *arg)
+{
+    unsigned char there;
+    CHECK_EQ(mincore(kept_out, 1, &there), -1);
+    CHECK_EQ(errno, ENOMEM);
+    return late[LATE - 1] == 'x' ? 7 : arg != NULL;
+}
+
+/* What a late zygote has is the program's choice: all, unless it says madvise(MADV_DONTFORK). */
+TEST_REAL(a_late_zygote_has_all_memory_that_is_not_kept_out, REAL)
+{
+    PROCESSES();
+    pid_t zygote = 0;
+    char **each[] = { &late, &kept_out };
+    for (int i = 0; i < 2; i++) {
+        *each[i] = mmap(NULL, LATE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(*each[i] != MAP_FAILED);
+        memset(*each[i], 'x', LATE);
+    }
+    CHECK_EQ(madvise(kept_out, LATE, MADV_DONTFORK), 0);
+    CHECK_EQ(run(look_at_late, NULL), 7);
+    UNTIL(children_of(getpid(), "weft-zygote", &zygote) == 1);
+    CHECK_LT(resident(zygote), 500);
+    CHECK_EQ(kept_out[LATE - 1], 'x');
+    munmap(late, LATE);
+    munmap(kept_out, LATE);
 }
 
 static int stop_word;
