@@ -54,6 +54,16 @@ static int environment(struct weft__request *request)
     return 0;
 }
 
+/* It ends when the program does. A change of the user takes that off. */
+void weft__child_bind(void)
+{
+    if (mine->detached)
+        return;
+    weft__sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (weft__sys_getppid() != weft__root_pid)
+        weft__sys_exit_now(1);
+}
+
 static int put_on(struct weft__request *request, int *fds, int count)
 {
     int r = place(request, fds, count);
@@ -66,10 +76,10 @@ static int put_on(struct weft__request *request, int *fds, int count)
     weft__sys_prctl(PR_SET_NAME, (unsigned long)mine->name);
     if (mine->detached) {
         WEFT__SYS1(SYS_setsid, 0);
-    } else { /* after the credentials, which take it off */
+    } else {
         weft__sys_sigaction(SIGINT, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
-        weft__sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
     }
+    weft__child_bind();
     return 0;
 }
 
@@ -176,8 +186,6 @@ _Noreturn void weft__child_main(weft__process_id id, int *fds, int count)
     int r = put_on(request, fds, count);
     if (r < 0)
         refuse(r);
-    if (!mine->detached && weft__sys_getppid() != weft__root_pid)
-        weft__sys_exit_now(1);
     weft__sys_barrier_prepare();
     weft_log_set(request->log_forward ? weft__log_forward : NULL, NULL);
     weft_log_level_set(request->log_level);

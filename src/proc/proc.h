@@ -158,6 +158,7 @@ _Noreturn void weft__child_main(weft__process_id id, int *fds, int count);
 void weft__child_at_exit(int status, void *arg);
 int weft__listener_need(void); /* in a process task: somebody answers its bell; -EAGAIN, -ENOMEM */
 void weft__child_listen(struct weft__task *self);
+void weft__child_bind(void);
 
 extern bool weft__zygote_forks; /* and nobody else */
 extern int weft__root_pid;      /* 0 outside of the zygote and the process tasks */

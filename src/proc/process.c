@@ -90,5 +90,7 @@ int weft_drop(unsigned user, unsigned group)
     int r = weft__sys_become(user, group);
     if (r < 0)
         return weft__failed(r, "drop privileges to user %u, group %u", user, group);
+    if (weft__root_pid)
+        weft__child_bind();
     return weft__proc_anew();
 }

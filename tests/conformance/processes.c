@@ -554,6 +554,38 @@ TEST_REAL(it_has_what_its_spawner_has_now, REAL)
     free(s);
 }
 
+struct input {
+    char text[16];
+    int open; /* descriptors */
+};
+
+static int read_input(void *job)
+{
+    struct input *in = job;
+    CHECK(fgets(in->text, sizeof in->text, stdin) != NULL);
+    DIR *all = opendir("/proc/self/fd");
+    for (struct dirent *e; (e = readdir(all));)
+        in->open += e->d_name[0] != '.' && atoi(e->d_name) < 200; /* above are weft's two */
+    closedir(all);
+    return 0;
+}
+
+TEST_REAL(its_input_is_what_is_passed_and_all_else_is_closed, REAL)
+{
+    PROCESSES();
+    int ends[2];
+    struct input in = { .open = 0 };
+    CHECK_EQ(pipe(ends), 0);
+    CHECK_EQ(write(ends[1], "typed\n", 6), 6);
+    for (int i = 0; i < 50; i++)
+        CHECK_GE(dup(ends[0]), 0);
+    struct weft_pass pass[] = { { ends[0], 0 } };
+    struct weft_process p = { .size = sizeof p, .pass = pass, .pass_count = 1 };
+    CHECK_EQ(spawn_one(read_input, &in, sizeof in, &p, NULL), 0);
+    CHECK_STR(in.text, "typed\n");
+    CHECK_EQ(in.open, 4); /* the three, and the folder that it reads */
+}
+
 TEST_REAL(what_cannot_be_given_is_refused, REAL)
 {
     PROCESSES();
@@ -952,6 +984,44 @@ TEST_REAL(a_signal_reaches_it_and_no_other, REAL)
     weft_group_fini(&g);
 }
 
+static int listed(void)
+{
+    weft_task all[64];
+    size_t n = weft_task_list(all, 64);
+    int count = 0;
+    CHECK_LE(n, 64);
+    for (size_t i = 0; i < n; i++) {
+        struct weft_task_info info = { .size = sizeof info };
+        count += weft_task_describe(all[i], &info) == 0 && info.kind == WEFT_PROCESS;
+    }
+    return count;
+}
+
+static int knows_itself(void *arg)
+{
+    struct weft_task_info info = { .size = sizeof info };
+    CHECK_OK(weft_task_describe(weft_task_self(), &info));
+    CHECK_STR(info.name, "one");
+    CHECK_EQ(info.kind, WEFT_PROCESS);
+    return arg != NULL ? 1 : listed();
+}
+
+TEST_REAL(it_is_listed_while_it_lives, REAL)
+{
+    PROCESSES();
+    weft_group g;
+    weft_group_init(&g, 0);
+    CHECK_EQ(listed(), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(weft_group_spawn(&g, WEFT_PROCESS, sleep_long, NULL));
+    CHECK_EQ(listed(), 3);
+    CHECK_EQ(run(knows_itself, NULL), 1); /* there it is the only one */
+    weft_group_cancel(&g);
+    CHECK_OK(weft_group_wait(&g, SOON));
+    CHECK_EQ(listed(), 0);
+    weft_group_fini(&g);
+}
+
 /* -- all of weft works in it ------------------------------------------------------------------------------ */
 
 static int inside(void *arg)
@@ -1262,6 +1332,39 @@ TEST_REAL(no_process_outlives_a_program_that_is_killed, REAL)
     CHECK_EQ(waitpid(program, NULL, 0), program);
 }
 
+static int drop_and_stay(void *arg)
+{
+    CHECK_OK(weft_drop(65534, 65534));
+    STORE(*(int *)arg, getpid());
+    for (;;)
+        pause();
+    return 0;
+}
+
+TEST_REAL(one_that_drops_its_privileges_does_not_outlive_it_either, REAL)
+{
+    PROCESSES();
+    if (getuid() != 0)
+        SKIP("only root can drop privileges");
+    int *pid = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t program = fork();
+    if (program == 0) {
+        weft_group g;
+        int *it = weft_arena_alloc(sizeof *it);
+        *it = 0;
+        weft_group_init(&g, 0);
+        CHECK_OK(weft_group_spawn(&g, WEFT_PROCESS, drop_and_stay, it));
+        UNTIL(LOAD(*it));
+        STORE(*pid, *it);
+        for (;;)
+            pause();
+    }
+    UNTIL(LOAD(*pid));
+    kill(program, SIGKILL);
+    CHECK_EQ(waitpid(program, NULL, 0), program);
+    UNTIL(!is_alive(*pid)); /* collected by the harness, a subreaper */
+}
+
 static int spawn_and_die(void *arg)
 {
     weft_group g;
@@ -1341,6 +1444,11 @@ TEST_REAL(a_late_zygote_has_all_memory_that_is_not_kept_out, REAL)
     munmap(kept_out, LATE);
 }
 
+static int wait_for_event(void *event)
+{
+    return weft_event_wait(event, weft_never());
+}
+
 static int stop_word;
 static void *spin_thread(void *arg)
 {
@@ -1367,6 +1475,37 @@ TEST_REAL(foreign_threads_make_it_busy_unless_it_was_prepared, REAL)
     CHECK_OK(run(nothing, NULL));
     STORE(stop_word, 1);
     CHECK_EQ(pthread_join(thread, NULL), 0);
+    weft_group_fini(&g);
+}
+
+static int spin_task(void *arg)
+{
+    STORE(*(int *)arg, 1);
+    while (LOAD(*(int *)arg) != 2)
+        ;
+    return 0;
+}
+
+TEST_REAL(a_thread_task_makes_it_busy_unless_it_sleeps_in_weft, REAL)
+{
+    PROCESSES();
+    weft_group threads, g;
+    int word = 0;
+    weft_event event;
+    weft_group_init(&threads, 0);
+    weft_group_init(&g, WEFT_KEEP_GOING);
+    CHECK_OK(weft_event_init(&event, 0));
+    CHECK_OK(weft_group_spawn(&threads, WEFT_THREAD, wait_for_event, &event));
+    CHECK_OK(weft_group_spawn(&threads, WEFT_THREAD, spin_task, &word));
+    UNTIL(LOAD(word));
+    CHECK_ERR(weft_group_spawn(&g, WEFT_PROCESS, nothing, NULL), -EBUSY);
+    CHECK_ERR(weft_group_wait(&g, SOON), -EBUSY);
+    STORE(word, 2);
+    CHECK_OK(run(nothing, NULL)); /* the other one sleeps */
+    weft_event_set(&event);
+    CHECK_OK(weft_group_wait(&threads, SOON));
+    weft_event_fini(&event);
+    weft_group_fini(&threads);
     weft_group_fini(&g);
 }
 
