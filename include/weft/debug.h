@@ -3,7 +3,8 @@
  * Nothing has to be called to hear of a deadlock: tasks that wait in a circle, for locks, ends of tasks or
  * groups, are reported as it closes, and so is the moment when everything waits and nothing can wake it.
  * WEFT_ON_DEADLOCK says what then: report (nothing more), fail (one of the waiting calls gets -EDEADLK),
- * abort. A circle in which no call can fail (weft_lock_enter) ends in abort whatever is set. */
+ * abort. A circle in which no call can fail (weft_lock_enter) ends in abort whatever is set, but if it goes
+ * through shared locks of several processes: that is told a tenth of a second late. */
 #ifndef WEFT_DEBUG_H
 #define WEFT_DEBUG_H
 

@@ -21,19 +21,17 @@
 
 enum { HOPS = 10000, SHOWN = 8, REMEMBERED = 16, STEPS = 1000000, FORKS = 8 };
 
-enum policy { REPORT, FAIL, ABORT };
-
 static weft__spin speaking;           /* one report at a time; guards what follows */
 static struct weft__task *told_about; /* of the latest circle, and its turn then */
 static uint64_t told_turn;
 
-static enum policy policy(void)
+enum weft__deadlock_policy weft__deadlock_policy(void)
 {
     const char *word = weft__sys_env("WEFT_ON_DEADLOCK");
-    return !word                        ? REPORT
-           : strcmp(word, "fail") == 0  ? FAIL
-           : strcmp(word, "abort") == 0 ? ABORT
-                                        : REPORT;
+    return !word                        ? WEFT__DEADLOCK_REPORT
+           : strcmp(word, "fail") == 0  ? WEFT__DEADLOCK_FAIL
+           : strcmp(word, "abort") == 0 ? WEFT__DEADLOCK_ABORT
+                                        : WEFT__DEADLOCK_REPORT;
 }
 
 static bool waits(const struct weft__task *task, uint64_t *turn)
@@ -298,7 +296,7 @@ static void found(struct weft__task *self, struct weft__task *owner, uint64_t tu
     weft__spin_lock(&speaking);
     if (circle(&walk, self, owner, turn) == met && !is_mine_called_off(self, turn) && is_news(met)) {
         struct ring ring = { .members = members };
-        enum policy what = policy();
+        enum weft__deadlock_policy what = weft__deadlock_policy();
         bool refusable = false;
         for (unsigned i = 0; i < shown(members); i++)
             refusable |= (load_relaxed(&members->first[i]->wait) & 7) == WEFT__WAITING;
@@ -308,9 +306,10 @@ static void found(struct weft__task *self, struct weft__task *owner, uint64_t tu
                      members->count);
         tell(members, false);
         tell_behind(&ring);
-        if (what == ABORT || !refusable)
-            weft__bug("  %s\n", what == ABORT ? "WEFT_ON_DEADLOCK=abort" : "no call in it can fail");
-        if (what == FAIL)
+        if (what == WEFT__DEADLOCK_ABORT || !refusable)
+            weft__bug("  %s\n", what == WEFT__DEADLOCK_ABORT ? "WEFT_ON_DEADLOCK=abort"
+                                                             : "no call in it can fail");
+        if (what == WEFT__DEADLOCK_FAIL)
             refuse_one(members->first, shown(members));
     }
     weft__spin_unlock(&speaking);
@@ -377,13 +376,13 @@ bool weft__deadlock_of_all(const struct weft__worker *mine)
         weft__task_each(look_at, &all);
     bool known = told_about && waits(told_about, &turn) && turn == told_turn;
     if (all.waiters.count && !known && is_news(all.key)) {
-        enum policy what = policy();
+        enum weft__deadlock_policy what = weft__deadlock_policy();
         weft__report("weft: DEADLOCK: everything waits, and nothing can wake it: %u tasks\n",
                      all.waiters.count);
         tell(&all.waiters, true);
-        if (what == ABORT)
+        if (what == WEFT__DEADLOCK_ABORT)
             weft__bug("  WEFT_ON_DEADLOCK=abort\n");
-        acted = what == FAIL && all.refusable && refuse_one(&all.refusable, 1);
+        acted = what == WEFT__DEADLOCK_FAIL && all.refusable && refuse_one(&all.refusable, 1);
     }
     weft__spin_unlock(&speaking);
     return acted;

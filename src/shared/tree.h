@@ -47,7 +47,8 @@ struct weft__tree {
     uint32_t ownerless; /* spans of blocks whose owner has died, about */
     bool huge_pages;
     struct weft__process process[WEFT__PROCESSES];
-    uint64_t span[]; /* shared/arena.c */
+    uint64_t notes[4096]; /* debug/'s: who waits long */
+    uint64_t span[];      /* shared/arena.c */
 };
 
 extern struct weft__tree *weft__tree; /* NULL: nothing is shared yet */

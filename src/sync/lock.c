@@ -157,7 +157,7 @@ void weft__lock_ended(void *object)
     weft_lock *lock = object;
     if (lock->_flags & WEFT_SHARED) {
         if (weft__robust_is_mine(weft__robust_of(lock))) /* and not its parent's, in a fork's child */
-            weft__robust_drop(weft__robust_of(lock), WEFT__ROBUST_MARKED);
+            weft__shared_drop(lock, WEFT__ROBUST_MARKED);
         return;
     }
     lock->_depth = 0;

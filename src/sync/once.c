@@ -107,7 +107,7 @@ void weft__once_ended(void *object)
     if (!(once->_flags & WEFT_SHARED))
         pass_on(once, NULL);
     else if (weft__robust_is_mine(weft__robust_of(once)))
-        weft__robust_drop(weft__robust_of(once), WEFT__ROBUST_WHOLE);
+        weft__shared_drop(once, WEFT__ROBUST_WHOLE);
 }
 
 void weft__once_lost(void *object)

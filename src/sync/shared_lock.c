@@ -1,4 +1,5 @@
 /* shared_lock.c - robust locks that are waited for: lock and rlock, and what stands on one. */
+#include "shared/arena.h"
 #include "shared/range.h"
 #include "sync/lock.h"
 #include "sync/shared.h"
@@ -15,50 +16,88 @@ int weft__object_check(const void *object, size_t size, unsigned flags, unsigned
     return shared ? weft__robust_check() : 0;
 }
 
-static cold int take_slowly(struct weft__robust *lock, weft_deadline deadline, const char *reason)
+int (*weft__waits_long)(const struct weft__robust *lock, struct weft__task *self,
+                        const char *reason, const char *place, struct weft__note **note);
+void (*weft__waits_no_more)(struct weft__note *note);
+
+enum { LONG = 100 * WEFT_MS }; /* then it looks whether it waits in a circle */
+
+struct waiter {
+    struct weft__task *self; /* NULL: nobody in particular, who waits for moments only */
+    const char *reason, *place;
+};
+
+static bool is_endless(const struct weft__robust *lock, const struct waiter *w,
+                       weft_deadline deadline)
+{
+    return w->self && deadline.ns == INT64_MAX && w->self->bound == INT64_MAX && weft__waits_long &&
+           !weft__rt.seeded && weft__arena_has(lock, sizeof *lock);
+}
+
+static cold int take_slowly(struct weft__robust *lock, const struct waiter *w,
+                            weft_deadline deadline)
 {
     bool slept = false;
+    struct weft__note *note = NULL;
+    int r;
     deadline = weft__deadline_fix(deadline);
+    bool looks = is_endless(lock, w, deadline);
+    weft_deadline first = { looks ? weft__now() + LONG : deadline.ns };
     for (;;) {
         uint32_t seen, epoch = weft__death_epoch();
-        int r = deadline.ns ? weft__robust_take(lock, slept, &seen) : -ETIMEDOUT;
-        if (r == -EAGAIN)
-            r = weft__watch_wait(&lock->word, seen, epoch, deadline, reason, lock);
-        else
-            return r;
+        r = deadline.ns ? weft__robust_take(lock, slept, &seen) : -ETIMEDOUT;
+        if (r != -EAGAIN)
+            break;
+        r = weft__watch_wait(&lock->word, seen, epoch, looks ? first : deadline, w->reason, lock);
+        if (looks && r == -ETIMEDOUT) {
+            looks = false;
+            r = weft__waits_long(lock, w->self, w->reason, w->place, &note);
+        }
         if (r < 0) {
             weft__robust_pass(lock);
-            return r;
+            break;
         }
         slept = true;
     }
+    if (note)
+        weft__waits_no_more(note);
+    return r;
 }
 
 int weft__shared_gate(void *object, weft_deadline deadline, const char *reason)
 {
     int r = weft__robust_take(object, false, NULL);
-    return likely(r != -EAGAIN) ? r : take_slowly(object, deadline, reason);
+    return likely(r != -EAGAIN)
+               ? r
+               : take_slowly(object, &(struct waiter){ .reason = reason }, deadline);
 }
 
 int weft__shared_take(void *object, struct weft__task *self, weft_deadline deadline,
-                      const char *reason)
+                      const char *reason, const char *place)
 {
     struct weft__robust *lock = object;
     int r = weft__robust_take(lock, false, NULL);
     if (unlikely(r == -EAGAIN)) {
         if (weft__robust_is_mine(lock) && load_relaxed(&lock->mine[0]) == (uintptr_t)self)
             return -EDEADLK; /* and not another task of this thread */
-        r = take_slowly(lock, deadline, reason);
+        r = take_slowly(lock, &(struct waiter){ self, reason, place }, deadline);
     }
     if (likely(r >= 0))
         store_relaxed(&lock->mine[0], (uintptr_t)self);
     return r;
 }
 
+void weft__shared_drop(void *object, enum weft__robust_end how)
+{
+    struct weft__robust *lock = object;
+    store_relaxed(&lock->mine[0], 0);
+    weft__robust_drop(lock, how);
+}
+
 int weft__shared_lock_take(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
                            const char *reason, const char *place)
 {
-    int r = weft__shared_take(lock, self, deadline, reason);
+    int r = weft__shared_take(lock, self, deadline, reason, place);
     if (unlikely(r == WEFT_RECOVERED))
         shared_store(&lock->_depth, 0);
     if (likely(r >= 0))
@@ -71,7 +110,7 @@ void weft__shared_lock_let_go(weft_lock *lock, struct weft__task *self,
 {
     struct weft__robust *robust = weft__robust_of(lock);
     weft__unhold(self, lock, (enum weft__hold_sort)lock->_sort);
-    weft__robust_drop(robust,
+    weft__shared_drop(robust,
                       unlikely(weft__robust_is_marked(robust)) ? unrepaired : WEFT__ROBUST_WHOLE);
 }
 
@@ -128,7 +167,7 @@ bool weft__shared_once_is_done(const weft_once *once)
 int weft__shared_once_run(weft_once *once, struct weft__task *self, weft_fn *fn, void *arg,
                           weft_deadline deadline, const char *place)
 {
-    int r = weft__shared_take(once, self, deadline, "once");
+    int r = weft__shared_take(once, self, deadline, "once", place);
     if (r < 0)
         return r;
     if (weft__shared_once_is_done(once)) {
@@ -140,6 +179,6 @@ int weft__shared_once_run(weft_once *once, struct weft__task *self, weft_fn *fn,
         if (r >= 0)
             shared_store(outcome(once), DONE | (uint32_t)r);
     }
-    weft__robust_drop(weft__robust_of(once), WEFT__ROBUST_WHOLE);
+    weft__shared_drop(once, WEFT__ROBUST_WHOLE);
     return r;
 }

@@ -60,7 +60,7 @@ static int begin_write(struct shared *s, weft_deadline deadline)
 {
     int r = until_readers_left(s, deadline);
     if (r < 0) {
-        weft__robust_drop(&s->gate, WEFT__ROBUST_WHOLE);
+        weft__shared_drop(s, WEFT__ROBUST_WHOLE);
         return r;
     }
     bool lost = load_relaxed(&s->writing);
@@ -75,7 +75,7 @@ static int begin_read(struct shared *s, bool again)
     if (r == 0 && load_relaxed(&s->writing))
         r = WEFT_RECOVERED;
     if (!again)
-        weft__robust_drop(&s->gate, WEFT__ROBUST_WHOLE);
+        weft__shared_drop(s, WEFT__ROBUST_WHOLE);
     return r;
 }
 
@@ -87,8 +87,9 @@ int weft__shared_rwlock_take(weft_rwlock *rwlock, struct weft__task *self, bool 
     if (again && !reads)
         return -EDEADLK;
     deadline = deadline.ns ? weft__deadline_fix(deadline) : deadline;
-    int r =
-        again ? 0 : weft__shared_take(s, self, deadline, reads ? "rwlock (read)" : "rwlock (write)");
+    int r = again ? 0
+                  : weft__shared_take(s, self, deadline, reads ? "rwlock (read)" : "rwlock (write)",
+                                      place);
     if (r >= 0)
         r = reads ? begin_read(s, again) : begin_write(s, deadline);
     if (r >= 0)
@@ -108,7 +109,7 @@ void weft__shared_writer_ended(weft_rwlock *rwlock)
 {
     struct shared *s = of(rwlock);
     if (weft__robust_is_mine(&s->gate))
-        weft__robust_drop(&s->gate, WEFT__ROBUST_WHOLE);
+        weft__shared_drop(s, WEFT__ROBUST_WHOLE);
 }
 
 int weft__shared_rwlock_let_go(weft_rwlock *rwlock, struct weft__task *self,
@@ -120,8 +121,8 @@ int weft__shared_rwlock_let_go(weft_rwlock *rwlock, struct weft__task *self,
         weft__unhold(self, rwlock, WEFT__HOLDS_WRITE);
         if (!lost)
             shared_store(&s->writing, 0);
-        weft__robust_drop(&s->gate, lost && unrepaired == WEFT__ROBUST_GONE ? unrepaired
-                                                                            : WEFT__ROBUST_WHOLE);
+        weft__shared_drop(s, lost && unrepaired == WEFT__ROBUST_GONE ? unrepaired
+                                                                     : WEFT__ROBUST_WHOLE);
     } else if (weft__unhold(self, rwlock, WEFT__HOLDS_READ)) {
         weft__shared_reader_ended(rwlock);
     } else {

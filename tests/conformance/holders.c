@@ -6,7 +6,7 @@
 #include <signal.h>
 
 enum end { BY_RETURN, BY_EXIT, BY_KILL, ENDS };
-enum { MANY = 2000 };
+enum { MANY = 2000, MARKED = 3 /* rows: marked until they are repaired */ };
 
 static struct stage {
     weft_lock lock;
@@ -19,6 +19,9 @@ static struct stage {
     weft_event taken, go;
     enum end end;
     int row, result, runs;
+    int ready, refused, pids[MARKED];
+    char said[4000];
+    unsigned said_size;
     weft_lock many[MANY + 1];
 } * s;
 
@@ -124,8 +127,6 @@ static const struct row {
     { "semaphore, owned", "semaphore", owned_take, owned_take, NULL, owned_let_go, 0, 0 },
     { "once", "once", once_take, once_take, NULL, once_let_go, 7, 7 },
 };
-enum { MARKED = 3 }; /* of them: marked until they are repaired */
-
 static void silence(void *ctx, const char *text, size_t size)
 {
     (void)ctx, (void)text, (void)size;
@@ -410,6 +411,108 @@ TEST_EACH_KIND_OF_ALL_REAL(who_dies_before_it_comes_to_a_barrier_is_missed_by_wh
     CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
     CHECK_EQ(s->result, -EPIPE);
     weft_group_fini(&dying);
+    weft_group_fini(&g);
+    tidy();
+}
+
+/* -- circles ---------------------------------------------------------------------------------------- */
+
+static void hear(void *ctx, const char *text, size_t size)
+{
+    (void)ctx;
+    unsigned at = ADD(s->said_size, (unsigned)size) - (unsigned)size;
+    if (at + size < sizeof s->said)
+        memcpy(s->said + at, text, size);
+}
+
+struct party {
+    struct stage *stage;
+    int number;
+};
+
+/* Takes its own, and when all have theirs the next one's. */
+static int take_two(void *arg)
+{
+    struct party *p = arg;
+    find(p->stage);
+    const struct row *own = &rows[p->number], *next = &rows[(p->number + 1) % MARKED];
+    CHECK_EQ(own->take(weft_never()), 0);
+    s->pids[p->number] = getpid();
+    ADD(s->ready, 1);
+    while (LOAD(s->ready) < MARKED)
+        CHECK_OK(weft_sleep(weft_after(WEFT_MS)));
+    int r = next->take(weft_never());
+    if (r == -EDEADLK) {
+        ADD(s->refused, 1);
+    } else {
+        CHECK_EQ(r, 0);
+        CHECK_EQ(next->let_go(), 0);
+    }
+    return own->let_go();
+}
+
+TEST_EACH_KIND_OF_ALL_REAL(a_circle_of_tasks_of_several_processes_is_told, "processes")
+{
+    PROCESSES();
+    struct party parties[MARKED];
+    weft_group g;
+    char part[64];
+    CHECK_EQ(setenv("WEFT_ON_DEADLOCK", "fail", 1), 0);
+    prepare(0, BY_RETURN);
+    weft_reporter_set(hear, NULL);
+    CHECK_OK(weft_group_init(&g, 0));
+    for (int i = 0; i < MARKED; i++) {
+        struct weft_spawn more = { .size = sizeof more, .name = rows[i].name };
+        parties[i] = (struct party){ s, i };
+        CHECK_EQ(weft_group_spawn_at(&g, i == 0 ? t->kind : WEFT_PROCESS, take_two, &parties[i],
+                                     sizeof parties[i], &more, WEFT_PLACE),
+                 0);
+    }
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(s->refused, 1);
+    CHECK_SAYS(s->said, "DEADLOCK: 3 tasks wait in a circle");
+    CHECK_SAYS(s->said, "one of them gets -EDEADLK");
+    CHECK_SAYS(s->said, "taken at tests/conformance/holders.c:");
+    for (int i = 0; i < MARKED; i++) {
+        snprintf(part, sizeof part, "process %d, '%s': waits for", s->pids[i], rows[i].name);
+        CHECK_SAYS(s->said, part);
+    }
+    CHECK(strstr(strstr(s->said, "DEADLOCK") + 1, "DEADLOCK:") == NULL); /* once */
+    weft_group_fini(&g);
+    tidy();
+}
+
+static int hold_for_long(void *arg)
+{
+    find(arg);
+    CHECK_EQ(weft_lock_acquire(&s->lock, weft_never()), 0);
+    weft_event_set(&s->taken);
+    CHECK_OK(weft_sleep(weft_after(300 * WEFT_MS)));
+    return weft_lock_release(&s->lock);
+}
+
+static int wait_for_long(void *arg)
+{
+    find(arg);
+    CHECK_EQ(weft_rlock_acquire(&s->rlock, weft_never()), 0);
+    CHECK_EQ(weft_lock_acquire(&s->lock, weft_never()), 0);
+    CHECK_EQ(weft_lock_release(&s->lock), 0);
+    return weft_rlock_release(&s->rlock);
+}
+
+TEST_EACH_KIND_OF_ALL_REAL(who_waits_long_in_no_circle_is_not_told, "processes")
+{
+    PROCESSES();
+    weft_group g;
+    prepare(0, BY_RETURN);
+    weft_reporter_set(hear, NULL);
+    CHECK_OK(weft_group_init(&g, 0));
+    begin(&g, WEFT_PROCESS, hold_for_long);
+    CHECK_EQ(weft_event_wait(&s->taken, weft_never()), 0);
+    for (int i = 0; i < 3; i++) /* behind each other */
+        begin(&g, t->kind, wait_for_long);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_STR(s->said, "");
     weft_group_fini(&g);
     tidy();
 }
