@@ -54,7 +54,8 @@ WEFT_API int weft_barrier_init(weft_barrier *barrier, uint32_t parties, weft_fn 
  *           -ETIMEDOUT, -ECANCELED: the caller gives up and has broken it, even where it was cancelled
  *           before. Once all have come nobody can give up, however long the action takes.
  *           The last gets its action's error, and the others -EPIPE. -EINVAL: never initialised.
- *           Shared, also -ENOMEM: broken for want of it; -ENOTSUP: in a plain fork's child
+ *           Shared, also -ENOMEM: broken for want of it; -ENOTSUP: in a plain fork's child (in a
+ *           segment: without /proc)
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */

@@ -115,5 +115,25 @@ static inline void weft__lock_end(weft_lock **lock)
 #define weft_with_lock(lock) \
     WEFT__WITH(weft_lock, weft__lock_end, lock, weft_lock_enter, __COUNTER__)
 
+static inline weft_lock *weft__lock_begin(weft_lock *lock, weft_deadline deadline, int *result,
+                                          const char *place)
+{
+    return (*result = weft_lock_acquire_at(lock, deadline, place)) >= 0 ? lock : NULL;
+}
+
+static inline void weft__lock_release(weft_lock **lock)
+{
+    if (*lock)
+        (void)weft_lock_release(*lock);
+}
+
+/* weft_with_lock_until(lock, deadline, &result) { ... }: what acquire returns goes to result; the block runs if
+ * that is not negative, and releases the lock on whatever way it is left: so after WEFT_RECOVERED it says
+ * weft_lock_repaired, or a shared lock is of no use any more. */
+#define weft_with_lock_until(lock, deadline, result)                                            \
+    WEFT__WITH_IF(weft_lock, weft__lock_release,                                                \
+                  weft__lock_begin(lock, deadline, result, WEFT_PLACE), (void), WEFT__IF_TAKEN, \
+                  __COUNTER__)
+
 WEFT_END
 #endif

@@ -87,5 +87,23 @@ static inline void weft__rlock_end(weft_rlock **rlock)
 #define weft_with_rlock(rlock) \
     WEFT__WITH(weft_rlock, weft__rlock_end, rlock, weft_rlock_enter, __COUNTER__)
 
+static inline weft_rlock *weft__rlock_begin(weft_rlock *rlock, weft_deadline deadline, int *result,
+                                            const char *place)
+{
+    return (*result = weft_rlock_acquire_at(rlock, deadline, place)) >= 0 ? rlock : NULL;
+}
+
+static inline void weft__rlock_release(weft_rlock **rlock)
+{
+    if (*rlock)
+        (void)weft_rlock_release(*rlock);
+}
+
+/* weft_with_rlock_until(rlock, deadline, &result) { ... }: as weft_with_lock_until. */
+#define weft_with_rlock_until(rlock, deadline, result)                                            \
+    WEFT__WITH_IF(weft_rlock, weft__rlock_release,                                                \
+                  weft__rlock_begin(rlock, deadline, result, WEFT_PLACE), (void), WEFT__IF_TAKEN, \
+                  __COUNTER__)
+
 WEFT_END
 #endif

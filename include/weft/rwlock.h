@@ -48,7 +48,7 @@ WEFT_API int weft_rwlock_init(weft_rwlock *rwlock, unsigned flags);
  *           is to repair it. -ETIMEDOUT, -ECANCELED, -EDEADLK (the caller holds it for writing; or for
  *           reading, and wants to write; or was chosen to break a deadlock, weft(7)): not held, or as
  *           before. Shared, also -ENOTRECOVERABLE, -ENOLCK, -ENOMEM, as weft_lock_acquire; -ENOTSUP: to
- *           read, in a plain fork's child
+ *           read, in a plain fork's child (in a segment: without /proc)
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */
@@ -110,6 +110,34 @@ static inline void weft__rwlock_end(weft_rwlock **rwlock)
     WEFT__WITH(weft_rwlock, weft__rwlock_end, rwlock, weft_rwlock_enter_read, __COUNTER__)
 #define weft_with_write(rwlock) \
     WEFT__WITH(weft_rwlock, weft__rwlock_end, rwlock, weft_rwlock_enter_write, __COUNTER__)
+
+static inline weft_rwlock *weft__read_begin(weft_rwlock *rwlock, weft_deadline deadline,
+                                            int *result, const char *place)
+{
+    return (*result = weft_rwlock_acquire_read_at(rwlock, deadline, place)) >= 0 ? rwlock : NULL;
+}
+
+static inline weft_rwlock *weft__write_begin(weft_rwlock *rwlock, weft_deadline deadline,
+                                             int *result, const char *place)
+{
+    return (*result = weft_rwlock_acquire_write_at(rwlock, deadline, place)) >= 0 ? rwlock : NULL;
+}
+
+static inline void weft__rwlock_release(weft_rwlock **rwlock)
+{
+    if (*rwlock)
+        (void)weft_rwlock_release(*rwlock);
+}
+
+/* weft_with_read_until(rwlock, deadline, &result) { ... }, weft_with_write_until: as weft_with_lock_until. */
+#define weft_with_read_until(rwlock, deadline, result)                                            \
+    WEFT__WITH_IF(weft_rwlock, weft__rwlock_release,                                              \
+                  weft__read_begin(rwlock, deadline, result, WEFT_PLACE), (void), WEFT__IF_TAKEN, \
+                  __COUNTER__)
+#define weft_with_write_until(rwlock, deadline, result)                                            \
+    WEFT__WITH_IF(weft_rwlock, weft__rwlock_release,                                               \
+                  weft__write_begin(rwlock, deadline, result, WEFT_PLACE), (void), WEFT__IF_TAKEN, \
+                  __COUNTER__)
 
 WEFT_END
 #endif

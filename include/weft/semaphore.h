@@ -46,7 +46,8 @@ WEFT_API int weft_semaphore_init(weft_semaphore *sem, uint32_t value, uint32_t m
 
 /* Take one; those who wait are served in the order they came, of a shared one whoever comes first.
  * Returns   0 taken; -ETIMEDOUT, -ECANCELED: nothing was taken. Shared, also -ENOMEM: no thread to wait with,
- *           or no memory; owned, also -ENOTSUP: in a plain fork's child; -ENOLCK as weft_lock_acquire
+ *           or no memory; owned, also -ENOTSUP: in a plain fork's child (in a segment:
+ *           without /proc); -ENOLCK as weft_lock_acquire
  * Context   task or thread
  * Cancels   yes.   Since 0.1
  */

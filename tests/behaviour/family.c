@@ -586,6 +586,48 @@ static int leave_semaphore_by(int way)
     return r;
 }
 
+static int hold_until_told(void *arg)
+{
+    weft_event *told = arg;
+    weft_with_lock(&lock)
+        weft_with_rlock(&rlock)
+            weft_with_write(&rwlock)
+                return weft_event_wait(told, weft_never());
+    return -1;
+}
+
+/* The blocks with a deadline run, or not: where. */
+static int run_until(weft_deadline deadline, int expected)
+{
+    int r[4] = { 77, 77, 77, 77 }, ran = 0;
+    weft_with_lock_until(&lock, deadline, &r[0]) ran += weft_lock_is_held(&lock);
+    weft_with_rlock_until(&rlock, deadline, &r[1]) ran += weft_rlock_is_held(&rlock);
+    weft_with_read_until(&rwlock, deadline, &r[2]) ran += weft_rwlock_is_reader(&rwlock);
+    weft_with_write_until(&rwlock, deadline, &r[3]) ran += weft_rwlock_is_writer(&rwlock);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(r[i], expected);
+    CHECK(!weft_lock_is_held(&lock) && !weft_rlock_is_held(&rlock));
+    CHECK(!weft_rwlock_is_reader(&rwlock) && !weft_rwlock_is_writer(&rwlock));
+    return ran;
+}
+
+TEST_EACH_KIND(a_block_with_a_deadline_runs_if_it_has_the_lock)
+{
+    weft_event told = WEFT_EVENT_INIT;
+    weft_group g;
+    CHECK_EQ(run_until(weft_never(), 0), 4);
+    CHECK_OK(weft_group_init(&g, 0));
+    weft_task task;
+    struct weft_spawn more = { .size = sizeof more, .task = &task };
+    CHECK_EQ(weft_group_spawn_with(&g, t->kind, hold_until_told, &told, &more), 0);
+    UNTIL(waits_for(task, "event"));
+    CHECK_EQ(run_until(weft_after(WEFT_MS), -ETIMEDOUT), 0);
+    weft_event_set(&told);
+    CHECK_EQ(weft_group_wait(&g, weft_never()), 0);
+    CHECK_EQ(run_until(weft_at_once(), 0), 4);
+    weft_group_fini(&g);
+}
+
 TEST_EACH_KIND(a_block_lets_go_whatever_way_it_is_left)
 {
     static const int expected[] = { 0, 3, 3, 4, 3 };

@@ -292,6 +292,25 @@ TEST_REAL(who_enters_and_leaves_leaves_the_repair_to_the_next_one, "processes")
     tidy();
 }
 
+TEST_REAL(a_block_with_a_deadline_is_told_and_repairs, "processes")
+{
+    PROCESSES();
+    int r;
+    leave_it_held(0, BY_KILL);
+    weft_with_lock_until(&s->lock, weft_after(WEFT_SEC), &r)
+    {
+        CHECK_EQ(r, WEFT_RECOVERED);
+        CHECK_EQ(weft_lock_repaired(&s->lock), 0);
+    }
+    weft_with_lock_until(&s->lock, weft_at_once(), &r) CHECK_EQ(r, 0);
+    tidy();
+    leave_it_held(0, BY_KILL);
+    weft_with_lock_until(&s->lock, weft_after(WEFT_SEC), &r) CHECK_EQ(r, WEFT_RECOVERED);
+    weft_with_lock_until(&s->lock, weft_at_once(), &r) FAIL("it was let go unrepaired");
+    CHECK_ERR(r, -ENOTRECOVERABLE);
+    tidy();
+}
+
 TEST_REAL(a_condition_lets_no_unrepaired_lock_go_to_others, "processes")
 {
     PROCESSES();

@@ -14,14 +14,12 @@ static weft_once once = WEFT_ONCE_INIT;
 static void throw_in_blocks()
 {
     int r;
-    weft_with_lock(&lock)
-        weft_with_rlock(&rlock)
-            weft_with_rlock(&rlock)
-                weft_with_read(&rwlock)
-                    weft_with_semaphore(&sem, weft_never(), &r) {
-                        CHECK(weft_lock_is_held(&lock));
-                        throw std::runtime_error("out of a block");
-                    }
+    weft_with_lock_until(&lock, weft_never(), &r) weft_with_rlock(&rlock) weft_with_rlock(&rlock)
+        weft_with_read(&rwlock) weft_with_semaphore(&sem, weft_never(), &r)
+    {
+        CHECK(weft_lock_is_held(&lock));
+        throw std::runtime_error("out of a block");
+    }
     FAIL("no exception");
 }
 
