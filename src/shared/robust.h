@@ -6,7 +6,7 @@
 
 #include <linux/futex.h>
 
-#include "base/base.h"
+#include "shared/point.h"
 
 enum {
     WEFT__LOCKS_OF_THREAD = 2000, /* the kernel's walk ends at 2,048; some are the program's own */
@@ -22,6 +22,12 @@ struct weft__robust {
     void *prev, *next;
 };
 
+extern __thread struct weft__robust_thread {
+    struct robust_list_head *head; /* NULL: not asked yet */
+    uint32_t id;                   /* 0: likewise; set with head */
+    uint32_t held;
+} weft__robust_thread __attribute__((tls_model("initial-exec")));
+
 /* Does it work here? Once a process; a test with a real mutex of libc's. 0 or -ENOTSUP. */
 int weft__robust_check(void);
 
@@ -30,6 +36,52 @@ int weft__robust_check(void);
  *   waits  the caller has slept for it: others may sleep still, so the waiters' bit is set again
  *   seen   NULL, or where -EAGAIN puts the word, waiters' bit set, to sleep on */
 int weft__robust_take(struct weft__robust *lock, bool waits, uint32_t *seen);
+
+/* The list belongs to libc's thread; that it is a ring of {prev, next}, that entries point to `next`, and
+ * that the head has its own prev before it, is the layout of glibc's robust mutexes on 64-bit machines. The
+ * kernel reads the list forwards only, from the head, when the thread ends: so an entry is complete before
+ * the head points to it, and the change that is under way is named by list_op_pending. */
+static inline void **weft__robust_prev(void *next) /* of an entry or the head */
+{
+    return (void **)((uintptr_t)next & ~(uintptr_t)1) - 1;
+}
+
+static inline void weft__robust_pending(struct robust_list_head *head, struct weft__robust *lock)
+{
+    store_relaxed(&head->list_op_pending, lock ? (void *)&lock->next : NULL);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void weft__robust_link_in(struct robust_list_head *head, struct weft__robust *lock)
+{
+    void *first = head->list.next;
+    lock->next = first;
+    lock->prev = &head->list;
+    weft__shared_point();
+    *weft__robust_prev(first) = &lock->next;
+    weft__shared_point();
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    store_relaxed(&head->list.next, (void *)&lock->next);
+    weft__shared_point();
+}
+
+/* The short way: if nobody has it and nothing is the matter. false: ask weft__robust_take. */
+static inline bool weft__robust_take_free(struct weft__robust *lock)
+{
+    struct weft__robust_thread *thread = &weft__robust_thread;
+    struct robust_list_head *head = thread->head;
+    uint32_t word = load_relaxed(&lock->word);
+    if (unlikely(word || !head || thread->held >= WEFT__LOCKS_OF_THREAD))
+        return false;
+    weft__robust_pending(head, lock);
+    bool taken = shared_swap(&lock->word, &word, thread->id);
+    if (likely(taken)) {
+        weft__robust_link_in(head, lock);
+        thread->held++;
+    }
+    weft__robust_pending(head, NULL);
+    return taken;
+}
 
 /* By the owner: let go, repaired if it was WEFT_RECOVERED, and wake one who waits. Or unrepaired: the next
  * take is WEFT_RECOVERED (marked), or none ever succeeds (gone). */
@@ -48,7 +100,12 @@ static inline void weft__robust_repaired(struct weft__robust *lock)
     and_acq_rel(&lock->word, ~(uint32_t)FUTEX_OWNER_DIED);
 }
 
-uint32_t weft__thread_id(void);    /* of the calling thread, cached */
+uint32_t weft__thread_id_slow(void);
+static inline uint32_t weft__thread_id(void) /* of the calling thread */
+{
+    uint32_t id = weft__robust_thread.id;
+    return likely(id) ? id : weft__thread_id_slow();
+}
 void weft__thread_id_forget(void); /* in the child of a fork */
 
 #endif

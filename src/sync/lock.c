@@ -45,6 +45,8 @@ cold int weft__lock_take_slowly(weft_lock *lock, struct weft__task *self, weft_d
 int weft_lock_acquire_at(weft_lock *lock, weft_deadline deadline, const char *place)
 {
     struct weft__task *self;
+    if (unlikely(lock->_flags & WEFT_SHARED))
+        return weft__shared_lock_acquire(lock, deadline, place);
     int r = weft__wait_enter(&self);
     if (unlikely(r < 0))
         return r;
@@ -98,6 +100,8 @@ void weft__lock_hand_over(weft_lock *lock, uint32_t lost)
 static inline int release(weft_lock *lock, enum weft__robust_end unrepaired)
 {
     struct weft__task *self = weft__current;
+    if (unlikely(lock->_flags & WEFT_SHARED))
+        return weft__shared_lock_release(lock, unrepaired);
     if (unlikely(!self || !weft__lock_is_mine(lock, self)))
         return -EPERM;
     weft__lock_let_go(lock, self, unrepaired);

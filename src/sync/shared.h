@@ -47,7 +47,12 @@ int weft__shared_gate(void *object, weft_deadline deadline, const char *reason);
 int weft__shared_take(void *object, struct weft__task *self, weft_deadline deadline,
                       const char *reason, const char *place);
 /* By the owner of what was taken so: it names no task any more, and then no thread. */
-void weft__shared_drop(void *object, enum weft__robust_end how);
+static inline void weft__shared_drop(void *object, enum weft__robust_end how)
+{
+    struct weft__robust *lock = weft__robust_of(object);
+    store_relaxed(&lock->mine[0], 0);
+    weft__robust_drop(lock, how);
+}
 
 /* Filled by assembly.c: self has waited long for a lock in the arena, without end. *note: for the end of the wait; NULL,
  * or untouched: none. 0; -EDEADLK: it closes a circle, and is the one to be refused. */
@@ -55,6 +60,8 @@ struct weft__note;
 extern int (*weft__waits_long)(const struct weft__robust *lock, struct weft__task *self,
                                const char *reason, const char *place, struct weft__note **note);
 extern void (*weft__waits_no_more)(struct weft__note *note);
+int weft__shared_lock_acquire(weft_lock *lock, weft_deadline deadline, const char *place);
+int weft__shared_lock_release(weft_lock *lock, enum weft__robust_end unrepaired);
 int weft__shared_lock_take(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
                            const char *reason, const char *place);
 /* unrepaired: what becomes of it if it is marked still. */

@@ -20,7 +20,10 @@ int (*weft__waits_long)(const struct weft__robust *lock, struct weft__task *self
                         const char *reason, const char *place, struct weft__note **note);
 void (*weft__waits_no_more)(struct weft__note *note);
 
-enum { LONG = 100 * WEFT_MS }; /* then it looks whether it waits in a circle */
+enum {
+    LONG = 100 * WEFT_MS, /* then it looks whether it waits in a circle */
+    LOOKS = 30            /* about a microsecond */
+};
 
 struct waiter {
     struct weft__task *self; /* NULL: nobody in particular, who waits for moments only */
@@ -64,6 +67,27 @@ static cold int take_slowly(struct weft__robust *lock, const struct waiter *w,
     return r;
 }
 
+/* An owner that runs lets go soon, mostly: to sleep takes longer than to look for a while. */
+static int take_soon(struct weft__robust *lock, weft_deadline deadline)
+{
+    int r = weft__robust_take(lock, false, NULL);
+    for (int i = 0; r == -EAGAIN && deadline.ns && i < LOOKS; i++) {
+        cpu_relax();
+        if (!(load_relaxed(&lock->word) & FUTEX_TID_MASK))
+            r = weft__robust_take(lock, false, NULL);
+    }
+    return r;
+}
+
+static cold int take_held(struct weft__robust *lock, const struct waiter *w, weft_deadline deadline)
+{
+    if (weft__robust_is_mine(lock)) /* or another task's of this thread, which does not run */
+        return load_relaxed(&lock->mine[0]) == (uintptr_t)w->self ? -EDEADLK
+                                                                  : take_slowly(lock, w, deadline);
+    int r = take_soon(lock, deadline);
+    return r == -EAGAIN ? take_slowly(lock, w, deadline) : r;
+}
+
 int weft__shared_gate(void *object, weft_deadline deadline, const char *reason)
 {
     int r = weft__robust_take(object, false, NULL);
@@ -72,32 +96,28 @@ int weft__shared_gate(void *object, weft_deadline deadline, const char *reason)
                : take_slowly(object, &(struct waiter){ .reason = reason }, deadline);
 }
 
-int weft__shared_take(void *object, struct weft__task *self, weft_deadline deadline,
-                      const char *reason, const char *place)
+static always_inline int take(void *object, struct weft__task *self, weft_deadline deadline,
+                              const char *reason, const char *place)
 {
     struct weft__robust *lock = object;
-    int r = weft__robust_take(lock, false, NULL);
-    if (unlikely(r == -EAGAIN)) {
-        if (weft__robust_is_mine(lock) && load_relaxed(&lock->mine[0]) == (uintptr_t)self)
-            return -EDEADLK; /* and not another task of this thread */
-        r = take_slowly(lock, &(struct waiter){ self, reason, place }, deadline);
-    }
+    int r = likely(weft__robust_take_free(lock))
+                ? 0
+                : take_held(lock, &(struct waiter){ self, reason, place }, deadline);
     if (likely(r >= 0))
         store_relaxed(&lock->mine[0], (uintptr_t)self);
     return r;
 }
 
-void weft__shared_drop(void *object, enum weft__robust_end how)
+int weft__shared_take(void *object, struct weft__task *self, weft_deadline deadline,
+                      const char *reason, const char *place)
 {
-    struct weft__robust *lock = object;
-    store_relaxed(&lock->mine[0], 0);
-    weft__robust_drop(lock, how);
+    return take(object, self, deadline, reason, place);
 }
 
-int weft__shared_lock_take(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
-                           const char *reason, const char *place)
+static always_inline int lock_take(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
+                                   const char *reason, const char *place)
 {
-    int r = weft__shared_take(lock, self, deadline, reason, place);
+    int r = take(lock, self, deadline, reason, place);
     if (unlikely(r == WEFT_RECOVERED))
         shared_store(&lock->_depth, 0);
     if (likely(r >= 0))
@@ -105,13 +125,46 @@ int weft__shared_lock_take(weft_lock *lock, struct weft__task *self, weft_deadli
     return r;
 }
 
-void weft__shared_lock_let_go(weft_lock *lock, struct weft__task *self,
-                              enum weft__robust_end unrepaired)
+int weft__shared_lock_take(weft_lock *lock, struct weft__task *self, weft_deadline deadline,
+                           const char *reason, const char *place)
+{
+    return lock_take(lock, self, deadline, reason, place);
+}
+
+static always_inline void let_go(weft_lock *lock, struct weft__task *self,
+                                 enum weft__robust_end unrepaired)
 {
     struct weft__robust *robust = weft__robust_of(lock);
     weft__unhold(self, lock, (enum weft__hold_sort)lock->_sort);
     weft__shared_drop(robust,
                       unlikely(weft__robust_is_marked(robust)) ? unrepaired : WEFT__ROBUST_WHOLE);
+}
+
+void weft__shared_lock_let_go(weft_lock *lock, struct weft__task *self,
+                              enum weft__robust_end unrepaired)
+{
+    let_go(lock, self, unrepaired);
+}
+
+int weft__shared_lock_acquire(weft_lock *lock, weft_deadline deadline, const char *place)
+{
+    struct weft__task *self;
+    int r = weft__wait_enter(&self);
+    if (unlikely(r < 0))
+        return r;
+    weft__point("acquire");
+    return lock_take(lock, self, deadline, "lock", place);
+}
+
+int weft__shared_lock_release(weft_lock *lock, enum weft__robust_end unrepaired)
+{
+    struct weft__task *self = weft__current;
+    if (unlikely(!self || load_relaxed(&lock->_owner) != self ||
+                 !weft__robust_is_mine(weft__robust_of(lock))))
+        return -EPERM;
+    let_go(lock, self, unrepaired);
+    weft__point("release");
+    return 0;
 }
 
 /* -- in a select -------------------------------------------------------------------------------------- */
