@@ -20,7 +20,10 @@ static struct all {
     weft_barrier barrier;
     weft_once once;
     weft_queue queue;
+    char slots[WEFT_SEGMENT_SLOTS(2, 0)] __attribute__((aligned(64)));
 } * s;
+
+static bool in_segment;
 
 static bool whole; /* nothing fails */
 
@@ -155,8 +158,9 @@ static void let_barrier(void)
 }
 static void let_queue(void)
 {
-    char message[300] = "longer than a slot";
-    if (!good(weft_queue_put(&s->queue, message, sizeof message, weft_at_once())))
+    char message[300] = "longer than a slot, where it may be";
+    size_t size = in_segment ? 100 : sizeof message;
+    if (!good(weft_queue_put(&s->queue, message, size, weft_at_once())))
         weft_queue_close(&s->queue);
 }
 
@@ -205,7 +209,7 @@ static void use_with_memory(void)
         beside(meet, false, let_barrier);
         weft_barrier_fini(&s->barrier);
     }
-    if (good(weft_queue_init(&s->queue, NULL, 2, 0, WEFT_SHARED))) {
+    if (good(weft_queue_init(&s->queue, in_segment ? s->slots : NULL, 2, 0, WEFT_SHARED))) {
         beside(get, false, let_queue);
         weft_queue_fini(&s->queue);
     }
@@ -231,7 +235,7 @@ static long fail_call(long nr)
         { SYS_memfd_create, -EMFILE },   { SYS_ftruncate, -EFBIG },  { SYS_mmap, -ENOMEM },
         { SYS_get_robust_list, -EPERM }, { SYS_clone3, -EAGAIN },    { SYS_eventfd2, -EMFILE },
         { SYS_epoll_create1, -EMFILE },  { SYS_epoll_ctl, -ENOMEM }, { SYS_epoll_pwait2, -EINTR },
-        { SYS_futex_waitv, -ENOSYS },
+        { SYS_futex_waitv, -ENOSYS },    { SYS_openat, -EMFILE },    { SYS_madvise, -ENOMEM },
     };
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
         if (nr == errors[i].nr && is_the_one()) {
@@ -242,7 +246,7 @@ static long fail_call(long nr)
 }
 
 /* In a process of its own, where the arena, the workers, the thread that sleeps for coroutines begin anew. */
-TEST_REAL_LONG(each_call_of_shared_objects_may_fail, REAL, 120)
+static void fail_each_call(void)
 {
     enum { NONE_FAILED = 42 };
     weft_reporter_set(no_report, NULL);
@@ -265,6 +269,23 @@ TEST_REAL_LONG(each_call_of_shared_objects_may_fail, REAL, 120)
         if (over)
             printf("%ld calls failed one by one\n", n - 1);
     }
+}
+
+TEST_REAL_LONG(each_call_of_shared_objects_may_fail, REAL, 120)
+{
+    fail_each_call();
+}
+
+TEST_REAL_LONG(each_call_of_objects_in_a_segment_may_fail, REAL, 120)
+{
+    weft_segment segment;
+    char path[200];
+    snprintf(path, sizeof path, "%s/segment", t_dir(t));
+    CHECK_OK(weft_segment_open(&segment, path, sizeof *s, NULL, NULL, weft_never()));
+    s = weft_segment_data(&segment);
+    in_segment = true;
+    fail_each_call();
+    weft_segment_close(&segment);
 }
 
 TEST_REAL_LONG(each_allocation_of_shared_objects_may_fail, REAL, 120)
