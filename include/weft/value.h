@@ -156,7 +156,8 @@ WEFT_API WEFT_MUST int weft_value_decode(weft_value *out, const void *data, size
 WEFT_API void weft_value_fini(weft_value *value);
 
 /* Put a value into a shared queue of messages (size 0), send it to the other end of a pipe.
- * Returns   as weft_queue_put, weft_pipe_send; -EINVAL also as weft_value_encode; -ENOTSUP
+ * Returns   as weft_queue_put (in a segment -EMSGSIZE: longer than 104 bytes as MessagePack), weft_pipe_send;
+ *           -EINVAL also as weft_value_encode; -ENOTSUP
  * Context   task or thread; any number at once
  * Cancels   yes.   Since 0.1
  */

@@ -458,7 +458,7 @@ static int try_put(weft_queue *q, struct weft__message *m)
     uint64_t hint = load_acquire(&ring->tail), word;
     struct place place = place_of(hint);
     int r = unlikely(load_acquire(&q->_producers) == 0) ? -EPIPE : find_room(q, &place, &word);
-    if (r == 0 && m->size > room_inside(q) && !m->block)
+    if (r == 0 && m->size > room_inside(q) && (!m->block || is_in_segment(q)))
         r = is_in_segment(q) ? -EMSGSIZE : block_fill(m);
     if (r == 0 && unlikely(q->_limit) && !bytes_add(q, m->size))
         r = -EAGAIN;

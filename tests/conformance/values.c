@@ -363,3 +363,37 @@ TEST_REAL(a_value_that_was_got_is_done_when_it_is_said, "shared memory")
     CHECK_EQ(weft_queue_join(queue, weft_at_once()), 0);
     free_queue(queue);
 }
+
+struct board {
+    weft_queue queue;
+    char slots[WEFT_SEGMENT_SLOTS(2, 0)] __attribute__((aligned(64)));
+};
+
+static int prepare_board(void *data, void *arg)
+{
+    struct board *board = data;
+    (void)arg;
+    return weft_queue_init(&board->queue, board->slots, 2, 0, WEFT_SHARED);
+}
+
+TEST_REAL(short_values_go_through_a_queue_in_a_segment, "shared memory")
+{
+    ENCODES();
+    char path[100];
+    weft_segment s;
+    weft_value got;
+    snprintf(path, sizeof path, "%s/board", t_dir(t));
+    CHECK_EQ(weft_segment_open(&s, path, sizeof(struct board), prepare_board, NULL, weft_never()),
+             0);
+    struct board *board = weft_segment_data(&s);
+    memset(long_text, 'x', sizeof long_text - 1);
+    CHECK_EQ(weft_queue_put_value(&board->queue, ORDER(12), weft_never()), 0);
+    CHECK_EQ(weft_queue_put_value(&board->queue, WEFT_TEXT(long_text), weft_never()), -EMSGSIZE);
+    CHECK_EQ(weft_queue_put_value(&board->queue, WEFT_BYTES(long_text, 200), weft_never()),
+             -EMSGSIZE);
+    CHECK_EQ(weft_queue_get_value(&board->queue, &got, weft_never()), 1);
+    CHECK(weft_value_is(&got, ORDER(12)));
+    weft_value_fini(&got);
+    CHECK_EQ(weft_queue_get_value(&board->queue, &got, weft_at_once()), -ETIMEDOUT);
+    weft_segment_close(&s);
+}
