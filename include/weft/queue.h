@@ -74,9 +74,11 @@ typedef struct weft_queue { /* private; 128 bytes */
  *   flags  of enum weft_queue_flags (with count 0 none). WEFT_SHARED: the queue lies in the arena, slots is
  *          NULL (it takes its memory from the arena), count is 1 to 2^27 - 1, and size may be 0: each value
  *          is a message of its own length. Or it lies in a segment, and slots too: WEFT_SEGMENT_SLOTS(count,
- *          size) bytes, aligned to 64; a message is then no longer than 104 bytes
- * Returns   0; -EINVAL; shared: -ENOMEM, -ENOTSUP (WEFT_LIFO, WEFT_PRIORITY; in a segment without /proc), with
- *           words in weft_why()
+ *          size) bytes, aligned to 64; a message is then no longer than 104 bytes. With WEFT_LIFO and
+ *          WEFT_PRIORITY a process that is stopped in the middle of a call holds up the others, till their
+ *          deadlines
+ * Returns   0; -EINVAL; shared: -ENOMEM, -ENOTSUP (WEFT_LIFO, WEFT_PRIORITY with WEFT_ACK or in a segment; in a
+ *           segment without /proc), with words in weft_why()
  * Context   anywhere
  * Cancels   no.   Since 0.1
  */

@@ -466,10 +466,10 @@ static inline struct weft_case on_put(const struct weft__case_ops *ops, weft_que
 {
     if (!queue)
         return (struct weft_case){ 0 };
-    if (is_shared(queue))
-        return weft__shared_queue_case(queue, (void *)(uintptr_t)value, size, true);
     struct weft_case c =
-        weft__case(ops, queue, (void *)(uintptr_t)value, size, &queue->_word, putters(queue));
+        is_shared(queue)
+            ? weft__shared_queue_case(queue, (void *)(uintptr_t)value, size, true)
+            : weft__case(ops, queue, (void *)(uintptr_t)value, size, &queue->_word, putters(queue));
     c._at = priority;
     return c;
 }

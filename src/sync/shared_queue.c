@@ -17,6 +17,10 @@
  * claimed. The block is its process's (swept with it), then lent to the slot, then its getter's: its tag
  * alone says whose it is. So it is freed once, whoever dies.
  *
+ * With WEFT_LIFO and WEFT_PRIORITY the slots have no laps: a slot's word says whether a message is in it, and as the
+ * how manieth it came; which one is next says a heap of their numbers, under a lock. It is made anew from the
+ * slots by who gets the lock of a dead owner.
+ *
  * Who sleeps does so on an event count: its low bit says that somebody may sleep, and moves with each
  * wake-up. Who was woken sets the bit again as it goes, and wakes the next if there is something for it.
  * Wake-ups that died with their process are made good by the death epoch.
@@ -43,7 +47,7 @@ enum {
 struct slot {
     uint64_t word;
     uint64_t size;        /* of the message, and IN_BLOCK */
-    uint64_t task;        /* in hand: whose */
+    uint64_t task;        /* in hand: whose; with WEFT_PRIORITY its priority */
     unsigned char data[]; /* the message, or where its block is */
 };
 #define IN_BLOCK (1ull << 63)
@@ -56,8 +60,17 @@ struct ring {
     uint64_t done;  /* WEFT_ACK: all before are; a hint as well */
     uint32_t epoch; /* up to which death head has been taken back for what the dead had in hand */
     uint32_t bytes_epoch;
+    struct order *order; /* NULL: fifo */
     uint32_t event[SIDES] __attribute__((aligned(64)));
     unsigned char slots[] __attribute__((aligned(64)));
+};
+
+/* Of a lifo or priority queue; changes with its gate held. */
+struct order {
+    struct weft__robust gate;
+    uint64_t came; /* messages so far */
+    uint32_t length; /* inside: numbers[0..length) are their slots, a heap; the others' are behind them */
+    uint32_t numbers[];
 };
 
 /* _slots is its distance: a segment lies elsewhere in each process. */
@@ -518,6 +531,19 @@ static void copy_out(const struct slot *slot, const struct weft__message *m)
         memcpy(m->to, from, m->size);
 }
 
+/* A message in a block that is this process's. */
+static void hand_out(struct weft__message *m, void *block)
+{
+    if (m->moves) {
+        if (m->block)
+            weft__arena_give(m->block);
+        m->block = block;
+    } else {
+        memcpy(m->to, block, m->size);
+        weft__arena_give(block);
+    }
+}
+
 /* A slot that is ours now, LEAVING or, with WEFT_ACK, TAKING. */
 static void slot_take(weft_queue *q, struct slot *slot, uint32_t lap, struct weft__message *m)
 {
@@ -535,14 +561,7 @@ static void slot_take(weft_queue *q, struct slot *slot, uint32_t lap, struct wef
         return;
     }
     empty(q, slot, lap, m->size);
-    if (m->moves) {
-        if (m->block)
-            weft__arena_give(m->block);
-        m->block = block;
-    } else {
-        memcpy(m->to, block, m->size);
-        weft__arena_give(block);
-    }
+    hand_out(m, block);
 }
 
 /* Where the next get goes, from what head says: as find_message. */
@@ -584,10 +603,145 @@ static int try_get(weft_queue *q, struct weft__message *m)
     }
 }
 
+/* -- lifo, priority --------------------------------------------------------------------------------- */
+
+static bool is_before(const weft_queue *q, uint32_t a, uint32_t b)
+{
+    const struct slot *x = slot_at(q, a), *y = slot_at(q, b);
+    if (q->_flags & WEFT_LIFO)
+        return x->word > y->word;
+    return x->task != y->task ? (int64_t)x->task < (int64_t)y->task : x->word < y->word;
+}
+
+static void exchange(struct order *o, uint32_t a, uint32_t b)
+{
+    uint32_t number = o->numbers[a];
+    shared_store(&o->numbers[a], o->numbers[b]);
+    shared_store(&o->numbers[b], number);
+}
+
+static void sift_up(const weft_queue *q, struct order *o, uint32_t at)
+{
+    for (; at > 0 && is_before(q, o->numbers[at], o->numbers[(at - 1) / 2]); at = (at - 1) / 2)
+        exchange(o, at, (at - 1) / 2);
+}
+
+static void sift_down(const weft_queue *q, struct order *o)
+{
+    for (uint32_t at = 0, child; (child = 2 * at + 1) < o->length; at = child) {
+        if (child + 1 < o->length && is_before(q, o->numbers[child + 1], o->numbers[child]))
+            child++;
+        if (!is_before(q, o->numbers[child], o->numbers[at]))
+            return;
+        exchange(o, at, child);
+    }
+}
+
+/* Its owner died: what the slots say is true. A message whose block is not lent to it was in his hands. */
+static void order_anew(weft_queue *q, struct order *o)
+{
+    uint32_t length = 0, free = q->_count;
+    int64_t bytes = 0;
+    shared_store(&o->length, 0);
+    for (uint32_t i = 0; i < q->_count; i++) {
+        struct slot *slot = slot_at(q, i);
+        if (slot->word && slot->size & IN_BLOCK && !is_lent(slot))
+            shared_store(&slot->word, 0);
+        if (slot->word) {
+            shared_store(&o->numbers[length], i);
+            if (slot->word > o->came)
+                shared_store(&o->came, slot->word);
+            sift_up(q, o, length++);
+            bytes += (int64_t)size_of(slot);
+        } else {
+            shared_store(&o->numbers[--free], i);
+            if (is_lent(slot))
+                weft__arena_give(block_in(slot));
+        }
+    }
+    shared_store(&ring_of(q)->bytes, bytes);
+    shared_store(&o->length, length);
+}
+
+/* For a moment; the deadline is for a holder who is stopped. */
+static int gate_enter(weft_queue *q, struct order *o, weft_deadline deadline)
+{
+    int r = weft__shared_gate(&o->gate, deadline.ns ? deadline : weft_after(WEFT_SEC), "queue");
+    if (unlikely(r == WEFT_RECOVERED))
+        order_anew(q, o);
+    return r < 0 ? r : 0;
+}
+
+static void gate_leave(struct order *o)
+{
+    weft__robust_drop(&o->gate, WEFT__ROBUST_WHOLE);
+}
+
+static int put_in_order(weft_queue *q, struct order *o, struct weft__message *m)
+{
+    if (load_seq_cst(&q->_producers) == 0)
+        return -EPIPE;
+    if (o->length == q->_count || (q->_limit && is_too_much(q, m->size)))
+        return -EAGAIN;
+    int r = m->size > room_inside(q) && !m->block ? block_fill(m) : 0;
+    if (r < 0)
+        return r;
+    struct slot *slot = slot_at(q, o->numbers[o->length]);
+    slot_fill(slot, m);
+    shared_store(&slot->task, (uint64_t)m->priority);
+    shared_store(&slot->word, o->came + 1); /* it is in */
+    shared_store(&o->came, o->came + 1);
+    shared_store(&o->length, o->length + 1);
+    sift_up(q, o, o->length - 1);
+    if (q->_limit)
+        shared_add(&ring_of(q)->bytes, (int64_t)m->size);
+    return 0;
+}
+
+/* 1; what is not copied yet is in *block, this process's now. */
+static int get_in_order(weft_queue *q, struct order *o, struct weft__message *m, void **block)
+{
+    if (o->length == 0)
+        return load_seq_cst(&q->_producers) == 0 ? 0 : -EAGAIN;
+    struct slot *slot = slot_at(q, o->numbers[0]);
+    int r = fits(q, slot, m);
+    if (r < 0)
+        return r;
+    *block = block_take(slot);
+    if (!*block)
+        copy_out(slot, m);
+    shared_store(&slot->word, 0); /* it is out */
+    exchange(o, 0, o->length - 1);
+    shared_store(&o->length, o->length - 1);
+    sift_down(q, o);
+    bytes_take_back(q, m->size);
+    return 1;
+}
+
+static int try_in_order(weft_queue *q, struct order *o, enum side side, struct weft__message *m)
+{
+    void *block = NULL;
+    int r = gate_enter(q, o, m->deadline);
+    if (r < 0)
+        return r;
+    r = side == GET ? get_in_order(q, o, m, &block) : put_in_order(q, o, m);
+    gate_leave(o);
+    if (side == PUT && r == 0)
+        wake(&ring_of(q)->event[GET], 1);
+    if (side == GET && r == 1)
+        wake_putter(q);
+    if (block)
+        hand_out(m, block);
+    return r;
+}
+
 /* -- waiting ---------------------------------------------------------------------------------------- */
 
 static int look_for_message(weft_queue *q)
 {
+    const struct order *o = ring_of(q)->order;
+    if (unlikely(o != NULL))
+        return load_acquire(&o->length) > 0 ? 1 : load_seq_cst(&q->_producers) == 0 ? 0 : -EAGAIN;
     uint64_t hint, word;
     struct place place;
     int r = find_next(q, &hint, &place, &word);
@@ -596,6 +750,9 @@ static int look_for_message(weft_queue *q)
 
 static int try_once(weft_queue *q, enum side side, struct weft__message *m)
 {
+    struct order *o = ring_of(q)->order;
+    if (unlikely(o != NULL) && !m->looks)
+        return try_in_order(q, o, side, m);
     switch (side) {
     case GET: return m->looks ? look_for_message(q) : try_get(q, m);
     case PUT: return try_put(q, m);
@@ -619,6 +776,9 @@ static bool is_there(weft_queue *q)
 
 static bool is_room(weft_queue *q)
 {
+    const struct order *o = ring_of(q)->order;
+    if (unlikely(o != NULL))
+        return load_acquire(&o->length) < q->_count || load_acquire(&q->_producers) == 0;
     uint64_t word;
     struct place place = place_of(load_acquire(&ring_of(q)->tail));
     return find_room(q, &place, &word) == 0 || load_acquire(&q->_producers) == 0;
@@ -628,6 +788,8 @@ static bool is_room(weft_queue *q)
 
 static bool can_go_on(weft_queue *q, unsigned side)
 {
+    if (unlikely(ring_of(q)->order != NULL))
+        return side == GET ? is_there(q) : is_room(q);
     struct place head = place_of(load_acquire(&ring_of(q)->head)), tail;
     if (side == GET) /* one line, which the putter has to touch in any case */
         return state_of(load_acquire(&slot_at(q, head.index)->word)) == FULL ||
@@ -685,6 +847,8 @@ static int act(weft_queue *q, enum side side, struct weft__message *m, weft_dead
     if (unlikely(r < 0))
         return r;
     weft__point(side == GET ? "get" : "put");
+    if (side != JOIN)
+        m->deadline = deadline;
     r = try(q, side, m);
     if (likely(r != -EAGAIN))
         return r;
@@ -692,6 +856,7 @@ static int act(weft_queue *q, enum side side, struct weft__message *m, weft_dead
         return -ETIMEDOUT;
     deadline = weft__deadline_fix(deadline);
     if (side != JOIN) {
+        m->deadline = deadline;
         look_on(q, side, self, deadline);
         if ((r = try(q, side, m)) != -EAGAIN)
             return r;
@@ -812,6 +977,9 @@ int weft__shared_queue_join(weft_queue *q, weft_deadline deadline)
 uint32_t weft__shared_queue_length(const weft_queue *queue)
 {
     weft_queue *q = (weft_queue *)(uintptr_t)queue;
+    const struct order *o = ring_of(queue)->order;
+    if (o)
+        return load_acquire(&o->length);
     uint64_t word;
     struct place head = place_of(load_acquire(&ring_of(q)->head)), tail = head;
     find_message(q, &head, &word);
@@ -828,6 +996,9 @@ bool weft__shared_queue_is_empty(const weft_queue *q)
 
 bool weft__shared_queue_is_full(const weft_queue *q)
 {
+    const struct order *o = ring_of(q)->order;
+    if (o)
+        return load_acquire(&o->length) == q->_count;
     uint64_t word;
     struct place tail = place_of(load_acquire(&ring_of(q)->tail));
     return find_room((weft_queue *)(uintptr_t)q, &tail, &word) < 0;
@@ -842,7 +1013,10 @@ static int get_attempt(struct weft_case *c)
 
 static int put_attempt(struct weft_case *c)
 {
-    return weft_queue_put(c->_on, c->_value, c->_detail, weft_at_once());
+    if (c->_at && !(((weft_queue *)c->_on)->_flags & WEFT_PRIORITY))
+        return -EINVAL;
+    struct weft__message message = { .from = c->_value, .size = c->_detail, .priority = c->_at };
+    return weft__shared_queue_put(c->_on, &message, weft_at_once());
 }
 
 const uint32_t *weft__shared_queue_look(weft_queue *q, bool puts, size_t size, uint32_t *seen)
@@ -933,20 +1107,33 @@ int weft__shared_queue_init(weft_queue *q, void *slots, uint32_t count, uint32_t
 {
     bool in_segment = !weft__arena_has(q, sizeof *q);
     uint32_t room = slot_size(size, in_segment);
-    struct ring *ring;
+    struct ring *ring = NULL;
     if (flags & ~(unsigned)(WEFT_SHARED | WEFT_LIFO | WEFT_PRIORITY | WEFT_ACK) ||
         (in_segment && room < size))
         return -EINVAL;
-    if (flags & (WEFT_LIFO | WEFT_PRIORITY))
-        return weft__failed(-ENOTSUP, "a queue with WEFT_SHARED gives the oldest first");
+    bool ordered = flags & (WEFT_LIFO | WEFT_PRIORITY);
+    if ((flags & WEFT_LIFO) && (flags & WEFT_PRIORITY))
+        return -EINVAL;
+    if (ordered && (in_segment || flags & WEFT_ACK))
+        return weft__failed(-ENOTSUP, "a lifo or priority queue %s",
+                            in_segment ? "in a segment" : "with WEFT_ACK");
     if (count == 0 || count > COUNT_MAX)
         return weft__failed(-EINVAL, "a queue with WEFT_SHARED is bounded");
-    size_t bytes = (in_segment ? RING_ROOM : sizeof *ring) + (size_t)count * room;
-    int r = ring_room(q, slots, bytes, &ring);
+    size_t before = (in_segment ? RING_ROOM : sizeof *ring) + (size_t)count * room;
+    size_t bytes =
+        before + (ordered ? sizeof *ring->order + count * sizeof ring->order->numbers[0] : 0);
+    int r = ordered ? weft__robust_check() : 0;
+    if (r == 0)
+        r = ring_room(q, slots, bytes, &ring);
     if (r < 0)
         return r;
     memset(ring, 0, bytes);
     ring->epoch = ring->bytes_epoch = weft__death_epoch();
+    if (ordered) {
+        ring->order = (void *)((char *)ring + before);
+        for (uint32_t i = 0; i < count; i++)
+            ring->order->numbers[i] = i;
+    }
     if (!in_segment)
         weft__arena_owner_set(ring, WEFT__BLOCK_KEPT, 0);
     *q = (weft_queue){

@@ -13,6 +13,7 @@ struct weft__message {
     size_t size, room; /* of the message; at `to` */
     void *block; /* put: with the caller's, or one already filled; get: the message itself, not a copy */
     int64_t priority;
+    weft_deadline deadline;    /* of the call */
     bool moves;                /* the block changes hands */
     bool looks;                /* get: only whether there is one */
     bool (*left)(void *other); /* NULL, or: will nobody come whom this one waits for? */

@@ -216,6 +216,16 @@ TEST_KILL(a_consumer_with_ack_costs_nothing)
     consumers(t->kind);
 }
 
+TEST_KILL(in_another_order_it_costs_no_more)
+{
+    static const unsigned orders[] = { WEFT_LIFO, WEFT_PRIORITY };
+    for (int i = 0; i < 2; i++) {
+        flags = orders[i];
+        producers(t->kind);
+        consumers(t->kind);
+    }
+}
+
 TEST_KILL(in_a_segment_strangers_cost_no_more)
 {
     s = kill_segment(t, sizeof *s);
