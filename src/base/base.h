@@ -13,6 +13,7 @@
 #define always_inline                    inline __attribute__((__always_inline__))
 #define noinline                         __attribute__((__noinline__))
 #define cold                             __attribute__((__cold__, __noinline__))
+#define unsanitized                      __attribute__((__no_sanitize__("address", "thread", "undefined")))
 
 /* Atomics on plain fields, so that public structs need no _Atomic (C++ reads the same headers). The
  * memory order is part of the name; what has none here is not used. No fence: clang makes seq_cst

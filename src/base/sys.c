@@ -189,19 +189,29 @@ int weft__sys_unread(int fd)
     return r < 0 ? (int)r : bytes;
 }
 
-/* The one way into a socket without MSG_NOSIGNAL: the signal is held back, and taken if it came. */
-ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size)
+/* Where MSG_NOSIGNAL cannot be said, the signal is held back, and taken if it came. */
+static ssize_t quietly(long nr, int fd, long b, long c, long d)
 {
     const uint64_t pipe = (uint64_t)1 << (SIGPIPE - 1);
     const struct timespec now = { 0, 0 };
     uint64_t before = 0;
     WEFT__SYS4(SYS_rt_sigprocmask, SIG_BLOCK, &pipe, &before, sizeof pipe);
-    ssize_t n = WEFT__SYS4(SYS_sendfile, out, in, at, size);
+    ssize_t n = WEFT__SYS4(nr, fd, b, c, d);
     if (n == -EPIPE && !(before & pipe))
         WEFT__SYS4(SYS_rt_sigtimedwait, &pipe, NULL, &now, sizeof pipe);
     if (!(before & pipe))
         WEFT__SYS4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     return n;
+}
+
+ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size)
+{
+    return quietly(SYS_sendfile, out, in, (long)at, (long)size);
+}
+
+ssize_t weft__sys_write_quietly(int fd, const void *data, size_t size)
+{
+    return quietly(SYS_write, fd, (long)data, (long)size, 0);
 }
 
 #ifdef WEFT__TELL_ORDER
@@ -552,6 +562,67 @@ int weft__sys_collect(int pidfd, int *code, int *status)
         return r < 0 ? (int)r : -EAGAIN;
     *code = info.si_code;
     *status = info.si_status;
+    return 0;
+}
+
+#if defined(__x86_64__)
+static long clone_on(unsigned long flags, void *top, int *pidfd, int (*fn)(void *), void *arg)
+{
+    register long r10 __asm__("r10") = 0;
+    register long r8 __asm__("r8") = 0;
+    register int (*r12)(void *) __asm__("r12") = fn;
+    register void *r13 __asm__("r13") = arg;
+    long r;
+    __asm__ volatile("syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\t"
+                     "xor %%ebp, %%ebp\n\tmov %%r13, %%rdi\n\tcall *%%r12\n\t"
+                     "mov %%eax, %%edi\n\tmov %[exit], %%eax\n\tsyscall\n\thlt\n1:"
+                     : "=a"(r)
+                     : "a"(SYS_clone), "D"(flags), "S"(top), "d"(pidfd), "r"(r10), "r"(r8),
+                       "r"(r12), "r"(r13), [exit] "i"(SYS_exit_group)
+                     : "rcx", "r11", "memory", "cc");
+    return r;
+}
+#else
+static long clone_on(unsigned long flags, void *top, int *pidfd, int (*fn)(void *), void *arg)
+{
+    register long x8 __asm__("x8") = SYS_clone;
+    register long x0 __asm__("x0") = (long)flags;
+    register void *x1 __asm__("x1") = top;
+    register int *x2 __asm__("x2") = pidfd;
+    register long x3 __asm__("x3") = 0;
+    register long x4 __asm__("x4") = 0;
+    register int (*x20)(void *) __asm__("x20") = fn;
+    register void *x21 __asm__("x21") = arg;
+    __asm__ volatile("svc 0\n\tcbnz x0, 1f\n\tmov x29, 0\n\tmov x0, x21\n\tblr x20\n\t"
+                     "mov x8, %[exit]\n\tsvc 0\n\tbrk 0\n1:"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x20),
+                       "r"(x21), [exit] "i"(SYS_exit_group)
+                     : "memory", "cc");
+    return x0;
+}
+#endif
+
+int weft__sys_clone_on(int (*fn)(void *), void *arg, void *top, int *pidfd)
+{
+    long fault = weft__sys_fault ? weft__sys_fault(SYS_clone) : 0;
+    if (fault < 0)
+        return (int)fault;
+    return (int)clone_on(CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, top, pidfd, fn, arg);
+}
+
+int weft__sys_pidfd_end(int pidfd, int *code, int *status)
+{
+    enum { EXIT = 8 };
+    struct {
+        uint64_t mask, cgroup;
+        uint32_t ids[11];
+        int32_t status;
+    } info = { .mask = EXIT };
+    if (WEFT__SYS3(SYS_ioctl, pidfd, _IOWR(0xff, 11, info), &info) < 0 || !(info.mask & EXIT))
+        return -ECHILD;
+    *code = WIFEXITED(info.status) ? CLD_EXITED : WCOREDUMP(info.status) ? CLD_DUMPED : CLD_KILLED;
+    *status = WIFEXITED(info.status) ? WEXITSTATUS(info.status) : WTERMSIG(info.status);
     return 0;
 }
 

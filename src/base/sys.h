@@ -146,7 +146,8 @@ static inline int weft__sys_eventfd(unsigned value, int flags)
     return (int)WEFT__SYS2(SYS_eventfd2, value, flags);
 }
 
-ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size); /* never SIGPIPE */
+ssize_t weft__sys_write_quietly(int fd, const void *data, size_t size); /* never SIGPIPE */
+ssize_t weft__sys_sendfile(int out, int in, off_t *at, size_t size);    /* never SIGPIPE */
 
 /* -- sockets ---------------------------------------------------------------------------------- */
 
@@ -414,6 +415,19 @@ int weft__sys_fork_silent(void);
 int weft__sys_clone_sibling(int *pid);
 int weft__sys_clone_test(void); /* are they? On any thread. 0; -ENOTSUP; -ENOMEM, -EAGAIN */
 int weft__sys_fork(void);       /* plain */
+/* A child that runs fn(arg) on our memory, on a stack that ends at `top`, while the calling thread stands still until
+ * it has called execve(2) or has ended, with what fn returns. Its number; *pidfd is its descriptor. Every signal must be
+ * blocked: handlers would run in it. */
+int weft__sys_clone_on(int (*fn)(void *), void *arg, void *top, int *pidfd);
+/* Of a process whose end somebody else has collected. -ECHILD: the kernel does not tell (Linux 6.15). */
+int weft__sys_pidfd_end(int pidfd, int *code, int *status);
+
+struct weft__sys_action { /* the kernel's, of rt_sigaction(2) */
+    uintptr_t handler;
+    unsigned long flags;
+    uintptr_t restorer;
+    uint64_t mask;
+};
 
 static inline int weft__sys_pidfd_open(int pid)
 {

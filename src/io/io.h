@@ -59,7 +59,7 @@ uint32_t weft__fd_forks(void); /* how often this process is a fork's child of on
 
 /* -- offload.c: weft_offload by helpers that do nothing else. */
 
-enum weft__helpers { WEFT__FOR_USERS, WEFT__FOR_FILES, WEFT__FOR_NAMES };
+enum weft__helpers { WEFT__FOR_USERS, WEFT__FOR_FILES, WEFT__FOR_NAMES, WEFT__FOR_PROGRAMS };
 int weft__offload(enum weft__helpers who, weft_fn *fn, void *arg);
 
 /* -- file.c */

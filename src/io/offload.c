@@ -1,9 +1,11 @@
 /* offload.c - helper threads for code that blocks.
  *
  * Jobs queue; a helper is made when a job comes and none is free, up to the limit, and ends after a
- * while without work. Users, files and names have helpers of their own: jobs that a program left behind
- * keep no file waiting, nor does a disk that does not answer keep a name. A plain job lies on its caller's stack, who waits for it to the end; one with a
- * deadline is copied to the heap, and whoever lets go of it last, caller or helper, frees it.
+ * while without work. Users, files, names and starts of programs have helpers of their own: jobs that a
+ * program left behind keep no file waiting, nor does a disk that does not answer keep a name. Those who start
+ * programs stay, and do so for threads too: a program is killed when the thread that started it ends. A plain
+ * job lies on its caller's stack, who waits for it to the end; one with a deadline is copied to the heap, and
+ * whoever lets go of it last, caller or helper, frees it.
  */
 #include <errno.h>
 #include <string.h>
@@ -32,6 +34,7 @@ struct job {
 static struct pool {
     weft__spin spin;
     unsigned most, helpers, idle, queued;
+    bool stay;
     uint32_t bell; /* futex word of idle helpers */
     struct job *first, *last;
     uint64_t generation; /* of the runtime whose helpers these are */
@@ -39,6 +42,7 @@ static struct pool {
     [WEFT__FOR_USERS] = { .most = 64 },
     [WEFT__FOR_FILES] = { .most = 64 },
     [WEFT__FOR_NAMES] = { .most = 16 },
+    [WEFT__FOR_PROGRAMS] = { .most = 4, .stay = true },
 };
 static uint32_t abandoned; /* atomic */
 
@@ -107,8 +111,8 @@ static void *helper_main(void *arg)
             run(job);
             continue;
         }
-        int r = weft__sys_futex_wait(&pool->bell, seen,
-                                     weft__sys_now() + LINGER_SECONDS * 1000000000ll);
+        int64_t until = pool->stay ? INT64_MAX : weft__sys_now() + LINGER_SECONDS * 1000000000ll;
+        int r = weft__sys_futex_wait(&pool->bell, seen, until);
         weft__spin_lock(&pool->spin);
         pool->idle--;
         add_relaxed(&weft__rt.idle_helpers, -1u);
@@ -201,7 +205,7 @@ int weft__offload(enum weft__helpers who, weft_fn *fn, void *arg)
     int r = weft__wait_enter(&self);
     if (r < 0)
         return r;
-    if (!weft__is_coroutine(self) || weft__rt.seeded)
+    if (weft__rt.seeded || (!weft__is_coroutine(self) && who != WEFT__FOR_PROGRAMS))
         return fn(arg);
     struct job job = { .fn = fn, .arg = arg, .who = who };
     if ((r = hand_in(&job)) < 0)

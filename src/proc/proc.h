@@ -163,4 +163,7 @@ void weft__child_bind(void);
 extern bool weft__zygote_forks; /* and nobody else */
 extern int weft__root_pid;      /* 0 outside of the zygote and the process tasks */
 
+/* spawn.c: the signals that are to be blocked in a process which the task starts. */
+uint64_t weft__signals_of(const struct weft__task *self);
+
 #endif

@@ -280,7 +280,7 @@ static int prepare(weft_fn *fn, const void *arg, size_t size, const struct weft_
     return r;
 }
 
-static uint64_t signals_of(const struct weft__task *self)
+uint64_t weft__signals_of(const struct weft__task *self)
 {
     uint64_t blocked = first_signals;
     bool plain = self->flags & WEFT__FOREIGN || in_process_task() ||
@@ -315,7 +315,7 @@ static int write_request(struct weft__request **out, const struct weft__task *ta
     *q = (struct weft__request){ .fn = task->fn,
                                  .arg = task->arg,
                                  .site = task->site,
-                                 .signals = signals_of(self),
+                                 .signals = weft__signals_of(self),
                                  .log_level = weft_log_level(),
                                  .log_forward = weft__log_has_sink() };
     int r = groups > 0 ? weft__groups_get(q->groups, groups) : 0;

@@ -42,6 +42,7 @@ static const struct {
     SIZE(weft_generator, 96),
     SIZE(weft_fiber, 64),
     SIZE(weft_terminal_settings, 64),
+    SIZE(weft_subprocess, 192),
     SIZE(weft_value, 24),
     SIZE(struct weft_pair, 48),
 };

@@ -51,7 +51,9 @@ __attribute__((unused)) static long fault(long nr)
         { SYS_uname, { EFAULT, EFAULT } },         { SYS_memfd_create, { EMFILE, ENFILE } },
         { SYS_ftruncate, { EFBIG, EIO } },         { SYS_fallocate, { ENOSPC, EINTR } },
         { SYS_clone, { EAGAIN, ENOMEM } },         { SYS_pidfd_open, { EMFILE, ENOMEM } },
-        { SYS_waitid, { EINTR, EINTR } },
+        { SYS_waitid, { EINTR, EINTR } },          { SYS_execve, { EIO, ENOEXEC } },
+        { SYS_dup3, { EMFILE, EBUSY } },           { SYS_chdir, { EACCES, ENOMEM } },
+        { SYS_setpriority, { EACCES, EPERM } },
     };
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         if (faults[i].nr == nr && is_the_one()) {
