@@ -33,9 +33,9 @@
  *
  * Lives: a task of a group lives until its group's wait at the latest; in the background it is waited for
  * (default), ended at the program's end (WEFT_DAEMON), or lives on (WEFT_DETACHED). All but the detached are killed
- * by the kernel when the program dies, however it dies, and those of a process task when that one dies.
- * None is ever left uncollected: the program does it, and init (or the next subreaper) if that was killed. Its own
- * children, its SIGCHLD and its waits see nothing of all this.
+ * by the kernel when the program dies, however it dies, and those of a process task when that one dies:
+ * when its end is told, they are gone. None is ever left uncollected: the program does it, and init (or the
+ * next subreaper) if that was killed. Its own children, its SIGCHLD and its waits see nothing of all this.
  *
  * Cancelled (weft_task_cancel, its group, a deadline), its waits end with -ECANCELED as any task's do. If it
  * has not ended by itself after 2 s it gets SIGTERM, 2 s later SIGKILL; struct weft_process says otherwise.

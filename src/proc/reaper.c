@@ -26,7 +26,8 @@ struct weft__proc_ways weft__proc_ways = { -1, -1 };
 struct child {
     weft__process_id id;
     int pidfd;
-    bool sent; /* to the zygote */
+    bool sent;  /* to the zygote */
+    bool ended; /* but what it has spawned may not have */
     bool over;
     uint8_t signalled; /* 1: SIGTERM, 2: SIGKILL */
 };
@@ -127,9 +128,12 @@ void weft__reaper_ends(void)
 
 /* -- slots -------------------------------------------------------------------------------------------- */
 
-/* What it has spawned goes with it, and slots in the middle of being taken or freed. */
-static void end_spawner(weft__process_id dead)
+static void adopt(struct child *c, int pid);
+
+/* What it has spawned goes with it, and slots in the middle of being taken or freed. true: all is gone. */
+static bool end_spawner(weft__process_id dead)
 {
+    bool gone = true;
     uint32_t count = load_acquire(&weft__tree->processes);
     for (uint32_t i = 1; i < count; i++) {
         uint64_t state = load_acquire(&weft__tree->process[i].state);
@@ -142,26 +146,38 @@ static void end_spawner(weft__process_id dead)
             continue;
         if (start == WEFT__PROC_ASKED)
             shared_swap(&its->start, &start, WEFT__PROC_CANCELLED);
-        if (children[i].id == id && children[i].pidfd >= 0 && !its->detached)
-            weft__sys_pidfd_kill(children[i].pidfd, SIGKILL);
+        struct child *c = children[i].id == id && !its->detached ? &children[i] : NULL;
+        if (c && c->sent && c->pidfd < 0 && !c->ended && load_acquire(&its->pid))
+            adopt(c, its->pid); /* it has begun, and we have not yet looked */
+        if (c && c->pidfd >= 0)
+            weft__sys_pidfd_kill(c->pidfd, SIGKILL);
+        gone &= !c || c->over || (c->pidfd < 0 && !c->ended);
         if (asked && load_acquire(&its->keep) & WEFT__PROC_KEPT)
             weft__proc_let_go(id, WEFT__PROC_KEPT);
         else if (!asked || load_acquire(&its->keep) & WEFT__PROC_OVER)
             weft__proc_free(id);
     }
+    return gone;
 }
 
+/* Its blocks are swept when nobody that it has spawned can write there any more; some are the slots'. */
 static void over(struct child *c)
 {
     struct weft__proc *task = weft__proc(c->id);
     weft__process_id parent = task->parent;
-    c->over = true;
+    c->ended = true;
     weft__proc_give(&task->request);
-    end_spawner(c->id); /* before its blocks are swept: some are the slots' */
+    if (!end_spawner(c->id))
+        return;
+    c->over = true;
     weft__process_died(c->id);
     weft__proc_let_go(c->id, WEFT__PROC_OVER);
+    struct child *spawner = &children[parent & (WEFT__PROCESSES - 1)];
     if (parent != weft__me)
         weft__proc_ring(parent);
+    if (spawner->id == parent && spawner->ended &&
+        !spawner->over) /* it may have waited for this one */
+        over(spawner);
 }
 
 static void fail(struct child *c, int error)
@@ -293,7 +309,7 @@ static void see_all(void)
             continue;
         if (c->id != id)
             *c = (struct child){ .id = id, .pidfd = -1 };
-        if (c->over || load_acquire(&weft__proc(id)->start) == WEFT__PROC_NONE)
+        if (c->ended || load_acquire(&weft__proc(id)->start) == WEFT__PROC_NONE)
             continue;
         if (c->pidfd < 0)
             see_start(c);
