@@ -404,12 +404,10 @@ static int wait_end(weft_subprocess *p, weft_deadline deadline)
 int weft_subprocess_wait(weft_subprocess *p, struct weft_exit *out, weft_deadline deadline)
 {
     struct weft__task *self;
+    if (out && out->size != sizeof *out)
+        return -EINVAL;
     int r = weft__wait_enter(&self);
-    if (r == 0 && out && out->size != sizeof *out)
-        r = -EINVAL;
-    if (r < 0)
-        return r;
-    if ((r = wait_end(p, deadline)) < 0)
+    if (r < 0 || (r = wait_end(p, deadline)) < 0)
         return r;
     if (out)
         *out = (struct weft_exit){
@@ -483,27 +481,26 @@ static void shut(int *fd)
  * program may have closed its side only, on its way out. */
 struct side {
     int *fd;
+    char **text;
+    size_t *size, *room;
     bool over;
-    char **text; /* NULL: it is dropped */
-    size_t *size, *room, limit;
-    bool *cut;
 };
 
-/* What is there now. 1: more may come, 0: that was the end. */
-static int take_in(struct side *side)
+/* What is there now; of that, up to `limit` bytes in all are kept. */
+static int take_in(struct side *side, size_t limit, bool *cut)
 {
     char dropped[4096];
     for (;;) {
-        bool full = !side->text || *side->size >= side->limit;
+        bool full = *side->size >= limit;
         int r = full ? 0 : grow(side->text, side->room, *side->size);
         if (r < 0)
             return r;
         size_t most = full ? sizeof dropped : *side->room - *side->size - 1;
-        if (!full && most > side->limit - *side->size)
-            most = side->limit - *side->size;
+        if (!full && most > limit - *side->size)
+            most = limit - *side->size;
         ssize_t n = weft__sys_read(*side->fd, full ? dropped : *side->text + *side->size, most);
         if (n == -EAGAIN || n == -EINTR)
-            return 1;
+            return 0;
         if (n == 0 || n == -EIO) { /* so a terminal ends */
             side->over = true;
             if (n == 0)
@@ -512,51 +509,50 @@ static int take_in(struct side *side)
         }
         if (n < 0)
             return (int)n;
-        if (!full)
+        if (full)
+            *cut = true;
+        else
             (*side->text)[ *side->size += (size_t)n] = 0;
-        else if (side->text)
-            *side->cut = true;
     }
 }
 
-/* Until it has everything, or wants no more of it. */
+/* What it takes now, until it has everything or wants no more. */
 static int feed(weft_subprocess *p, int *fd, const char *data, size_t size)
 {
     ssize_t n = 0;
     while (p->_fed < size && (n = weft__sys_write_quietly(*fd, data + p->_fed, size - p->_fed)) > 0)
         p->_fed += (size_t)n;
-    if (p->_fed < size && (n == -EAGAIN || n == -EINTR))
-        return 1;
+    if (n == -EAGAIN || n == -EINTR)
+        return 0;
     if (n == -EPIPE || n == -EIO)
         p->_fed = size;
+    else if (n < 0)
+        return (int)n;
     if (fd == &p->in)
         shut(fd);
-    return n < 0 && n != -EPIPE && n != -EIO ? (int)n : 0;
+    return 0;
 }
 
 int weft_subprocess_communicate(weft_subprocess *p, const void *data, size_t size,
                                 struct weft_output *out, weft_deadline deadline)
 {
     struct weft__task *self;
-    int r = weft__wait_enter(&self);
-    if (r == 0 && out && out->size != sizeof *out)
-        r = -EINVAL;
-    if (r < 0)
-        return r;
-    deadline.ns = weft__deadline_at(deadline);
-    int *in = p->terminal >= 0 ? &p->terminal : &p->in;
-    size_t limit = out && out->limit ? out->limit : LIMIT, none = 0;
-    bool cut = false, *dropped = out ? &out->cut : &cut;
+    struct weft_output nothing = { .size = sizeof nothing };
+    if (out && out->size != sizeof *out)
+        return -EINVAL;
+    int r = weft__wait_enter(&self), *in = p->terminal >= 0 ? &p->terminal : &p->in;
+    size_t limit = !out ? 0 : out->limit ? out->limit : LIMIT;
+    out = out ? out : &nothing;
     struct side sides[] = {
-        { p->terminal >= 0 ? &p->terminal : &p->out, false, out ? &out->out : NULL,
-          out ? &out->out_size : &none, out ? &out->_out_room : &none, limit, dropped },
-        { &p->err, false, out ? &out->err : NULL, out ? &out->err_size : &none,
-          out ? &out->_err_room : &none, limit, dropped },
+        { in == &p->terminal ? in : &p->out, &out->out, &out->out_size, &out->_out_room, false },
+        { &p->err, &out->err, &out->err_size, &out->_err_room, false },
     };
+    deadline.ns = weft__deadline_at(deadline);
     for (int i = 0; i < 2 && r == 0; i++)
-        if (out && *sides[i].fd >= 0 && (r = grow(sides[i].text, sides[i].room, *sides[i].size)) == 0)
-            (*sides[i].text)[*sides[i].size] = 0;
-    while (r >= 0) {
+        if (limit > 0 && *sides[i].fd >= 0 && !*sides[i].text &&
+            (r = grow(sides[i].text, sides[i].room, 0)) == 0)
+            **sides[i].text = 0;
+    while (r == 0) {
         bool feeding = *in >= 0 && (in == &p->in || p->_fed < size);
         int first = sides[0].over ? -1 : *sides[0].fd, second = sides[1].over ? -1 : *sides[1].fd;
         struct weft_case on[] = {
@@ -568,7 +564,7 @@ int weft_subprocess_communicate(weft_subprocess *p, const void *data, size_t siz
             return weft_subprocess_wait(p, NULL, deadline);
         r = weft_select(on, 3, deadline);
         if (r >= 0)
-            r = r == 0 ? feed(p, in, data, size) : take_in(&sides[r - 1]);
+            r = r == 0 ? feed(p, in, data, size) : take_in(&sides[r - 1], limit, &out->cut);
     }
     return r;
 }
