@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <sys/syscall.h>
 
 #define REAL "processes"
@@ -1232,7 +1233,12 @@ static void know_nothing_of_ctrl_c(void)
 static int at_a_terminal(void (*program)(void), char *out, size_t size)
 {
     int ends[2], status;
+    struct termios how;
     CHECK_OK(weft_terminal_pair(ends));
+    CHECK_EQ(tcgetattr(ends[1], &how), 0);
+    how.c_lflag |=
+        NOFLSH; /* else Ctrl-C drops what has been written, also by who is quick to answer it */
+    CHECK_EQ(tcsetattr(ends[1], TCSANOW, &how), 0);
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
