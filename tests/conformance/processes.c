@@ -1236,9 +1236,10 @@ static int at_a_terminal(void (*program)(void), char *out, size_t size)
     struct termios how;
     CHECK_OK(weft_terminal_pair(ends));
     CHECK_EQ(tcgetattr(ends[1], &how), 0);
-    how.c_lflag |=
-        NOFLSH; /* else Ctrl-C drops what has been written, also by who is quick to answer it */
+    /* Else Ctrl-C drops what has been written, and of two who write at once one is told -EAGAIN. */
+    how.c_lflag |= NOFLSH;
     CHECK_EQ(tcsetattr(ends[1], TCSANOW, &how), 0);
+    CHECK_EQ(fcntl(ends[1], F_SETFL, O_RDWR), 0);
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
