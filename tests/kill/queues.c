@@ -201,7 +201,7 @@ static void consumers(unsigned kind)
         snprintf(kill_what, sizeof kill_what, "%6zu bytes", size);
         CHECK_GT(kill_at_each_point(
                      &(struct kill){ kind, fresh, victim_gets, peer_puts_or_gets, check_get }),
-                 20);
+                 10);
     }
 }
 
@@ -272,7 +272,7 @@ TEST_KILL(a_block_is_handed_over_or_not)
     kill_leaves = 1; /* from its allocation until it is put */
     CHECK_GT(kill_at_each_point(
                  &(struct kill){ t->kind, fresh, victim_hands_over, peer_takes_blocks, check_put }),
-             20);
+             10);
 }
 
 /* -- who closes -- */
@@ -306,7 +306,7 @@ TEST_KILL(a_close_is_done_or_not)
     size = 200;
     CHECK_GT(kill_at_each_point(
                  &(struct kill){ t->kind, fresh, victim_closes, peer_drains, check_closed }),
-             20);
+             10);
 }
 
 /* -- a pipe's other end dies -- */
@@ -369,5 +369,5 @@ TEST_KILL(a_dead_sender_is_told_of)
     size = 1000;
     CHECK_GT(kill_at_each_point(
                  &(struct kill){ t->kind, fresh_pipe, victim_sends, peer_receives, check_pipe }),
-             20);
+             10);
 }
