@@ -10,7 +10,7 @@
  * or with the program at hand while it runs:
  *
  *     const char *ping[] = { "ping", "-c", "3", "::1", NULL };
- *     struct weft_subprocess_options o = { .size = sizeof o, .out = { WEFT_PIPE } };
+ *     struct weft_subprocess_options o = { .size = sizeof o, .out.where = WEFT_PIPE };
  *     weft_subprocess p;
  *     if (weft_subprocess_start(&p, ping, &o) == 0) {
  *         weft_stream_init(&lines, p.out, buf, sizeof buf); // and read line by line

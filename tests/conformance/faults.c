@@ -723,9 +723,9 @@ static int try_spawn(void)
 static void limit(int resource, rlim_t most)
 {
     struct rlimit l;
-    CHECK_OK(getrlimit(resource, &l));
+    CHECK_OK(getrlimit((unsigned)resource, &l));
     l.rlim_cur = most < l.rlim_max ? most : l.rlim_max;
-    CHECK_OK(setrlimit(resource, &l));
+    CHECK_OK(setrlimit((unsigned)resource, &l));
 }
 
 static int is_open(void *arg)

@@ -112,23 +112,23 @@ IN_KIND(what_fails_before_it_runs_fails_the_start)
     weft_subprocess_fini(&p);
     CHECK_ERR(weft_subprocess_start(&p, ARGV("/etc/passwd"), NULL), -EACCES);
     CHECK_ERR(weft_subprocess_start(&p, ARGV("true"),
-                                    OPTIONS(.folder = "/no/such", .out = { WEFT_PIPE })),
+                                    OPTIONS(.folder = "/no/such", .out.where = WEFT_PIPE)),
               -ENOENT);
     CHECK_STR(weft_why(), "start 'true': folder '/no/such': No such file or directory");
     struct weft_step steps[] = { weft_step_umask(077), weft_step_limit(RLIMIT_NOFILE, 9, 8) };
     CHECK_ERR(weft_subprocess_start(&p, ARGV("true"), OPTIONS(.steps = steps, .steps_count = 2)),
               -EINVAL);
     CHECK_STR(weft_why(), "start 'true': step 1 (limit): Invalid argument");
-    CHECK_ERR(
-        weft_subprocess_start(&p, ARGV("true"), OPTIONS(.in = { WEFT_FILE, .path = "/no/such" })),
-        -ENOENT);
+    CHECK_ERR(weft_subprocess_start(&p, ARGV("true"),
+                                    OPTIONS(.in.where = WEFT_FILE, .in.path = "/no/such")),
+              -ENOENT);
     CHECK_SAYS(weft_why(), "streams");
-    CHECK_ERR(weft_subprocess_start(&p, ARGV("true"), OPTIONS(.out = { WEFT_FD, .fd = 999 })),
+    CHECK_ERR(weft_subprocess_start(&p, ARGV("true"), OPTIONS(.out.where = WEFT_FD, .out.fd = 999)),
               -EBADF);
     CHECK_ERR(weft_subprocess_start(&p, ARGV(NULL), NULL), -EINVAL);
     CHECK_ERR(weft_subprocess_start(&p, ARGV("true"), OPTIONS(.flags = 1)), -EINVAL);
-    CHECK_ERR(weft_subprocess_start(&p, ARGV("true"), OPTIONS(.out = { WEFT_MERGE })), -EINVAL);
-    CHECK_ERR(weft_subprocess_start(&p, ARGV("true"), OPTIONS(.out = { WEFT_FILE })), -EINVAL);
+    CHECK_ERR(weft_subprocess_start(&p, ARGV("true"), OPTIONS(.out.where = WEFT_MERGE)), -EINVAL);
+    CHECK_ERR(weft_subprocess_start(&p, ARGV("true"), OPTIONS(.out.where = WEFT_FILE)), -EINVAL);
     CHECK_ERR(weft_subprocess_start(&p, ARGV("true"), &(struct weft_subprocess_options){ .size = 3 }),
               -EINVAL);
     struct weft_pass pass = { 0, 2 };
@@ -206,7 +206,7 @@ IN_KIND(a_deadline_holds_though_a_grandchild_keeps_the_pipe)
     struct weft_output out = { .size = sizeof out };
     weft_subprocess p;
     CHECK_OK(weft_subprocess_start(&p, ARGV("/bin/sh", "-c", "sleep 1000 & echo $!; exit 5"),
-                                   OPTIONS(.out = { WEFT_PIPE }, .flags = WEFT_OWN_GROUP)));
+                                   OPTIONS(.out.where = WEFT_PIPE, .flags = WEFT_OWN_GROUP)));
     CHECK_ERR(weft_subprocess_communicate(&p, NULL, 0, &out, weft_after(200 * WEFT_MS)), -ETIMEDOUT);
     int pid = atoi(out.out);
     CHECK_GT(pid, 0);
@@ -227,7 +227,7 @@ IN_KIND(communicate_goes_on_where_it_was)
     struct weft_pass pass = { gate[0], 9 };
     CHECK_OK(weft_subprocess_start(
         &p, ARGV("/bin/sh", "-c", "head -c 3; read x <&9; cat"),
-        OPTIONS(.in = { WEFT_PIPE }, .out = { WEFT_PIPE }, .pass = &pass, .pass_count = 1)));
+        OPTIONS(.in.where = WEFT_PIPE, .out.where = WEFT_PIPE, .pass = &pass, .pass_count = 1)));
     fcntl(gate[0], F_SETFL, 0);
     CHECK_ERR(weft_subprocess_communicate(&p, "abcdef", 3, &out, weft_after(50 * WEFT_MS)),
               -ETIMEDOUT);
@@ -354,27 +354,27 @@ IN_KIND(streams_lead_where_they_are_told)
     snprintf(path, sizeof path, "%s/out", dir);
     for (int i = 0; i < 2; i++)
         CHECK_EQ(weft_subprocess_run(ARGV("/bin/sh", "-c", "echo a; echo b >&2"),
-                                     OPTIONS(.out = { i ? WEFT_APPEND : WEFT_FILE, .path = path },
-                                             .err = { WEFT_MERGE }),
+                                     OPTIONS(.out.where = i ? WEFT_APPEND : WEFT_FILE,
+                                             .out.path = path, .err.where = WEFT_MERGE),
                                      NULL, 0, NULL, SOON),
                  0);
     struct weft_output out = { .size = sizeof out };
-    CHECK_EQ(weft_subprocess_run(ARGV("cat"), OPTIONS(.in = { WEFT_FILE, .path = path }), NULL, 0,
-                                 &out, SOON),
+    CHECK_EQ(weft_subprocess_run(ARGV("cat"), OPTIONS(.in.where = WEFT_FILE, .in.path = path), NULL,
+                                 0, &out, SOON),
              0);
     CHECK_STR(out.out, "a\nb\na\nb\n");
     weft_output_fini(&out);
     int fd = open(path, O_RDWR | O_TRUNC | O_CLOEXEC);
     CHECK_EQ(weft_subprocess_run(ARGV("/bin/sh", "-c", "cat; echo c; echo d >&2"),
-                                 OPTIONS(.in = { WEFT_NOWHERE }, .out = { WEFT_NOWHERE },
-                                         .err = { WEFT_FD, .fd = fd }),
+                                 OPTIONS(.in.where = WEFT_NOWHERE, .out.where = WEFT_NOWHERE,
+                                         .err.where = WEFT_FD, .err.fd = fd),
                                  NULL, 0, NULL, SOON),
              0);
     CHECK_EQ(pread(fd, text, sizeof text, 0), 2);
     CHECK_STR(text, "d\n");
     close(fd);
     CHECK_EQ(weft_subprocess_run(ARGV("/bin/sh", "-c", "echo c; echo d >&2"),
-                                 OPTIONS(.err = { WEFT_MERGE }), NULL, 0, &out, SOON),
+                                 OPTIONS(.err.where = WEFT_MERGE), NULL, 0, &out, SOON),
              0);
     CHECK_STR(out.out, "c\nd\n");
     CHECK(!out.err);
@@ -447,7 +447,7 @@ IN_KIND(lines_come_while_it_runs)
     weft_stream lines;
     weft_subprocess p;
     CHECK_OK(weft_subprocess_start(&p, ARGV("/bin/sh", "-c", "echo one; read x; echo $x"),
-                                   OPTIONS(.in = { WEFT_PIPE }, .out = { WEFT_PIPE })));
+                                   OPTIONS(.in.where = WEFT_PIPE, .out.where = WEFT_PIPE)));
     CHECK_OK(weft_stream_init(&lines, p.out, buf, sizeof buf));
     CHECK_EQ(weft_stream_read_line(&lines, line, sizeof line, SOON), 3);
     CHECK_STR(line, "one");

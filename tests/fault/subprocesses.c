@@ -14,7 +14,7 @@ static void run_a_program(bool whole)
                                          .change = change,
                                          .steps = steps,
                                          .steps_count = 2,
-                                         .err = { WEFT_NOWHERE } };
+                                         .err.where = WEFT_NOWHERE };
     struct weft_output out = { .size = sizeof out };
     char **words;
     int r = weft_subprocess_run(argv, &o, "text", 4, &out, SOON);
